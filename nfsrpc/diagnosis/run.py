@@ -49,22 +49,15 @@ def unlimited(work: Callable[[], T], at_the_end: bool = False) -> T:
 
 
 def ask(
-    inputs: Inputs,
-    checks: Iterable[Check],
-    settings: Settings | None = None,
-    limited: Limited = unlimited,
-    revise: Callable[[list[Answer]], list[Answer]] = list,
+    inputs: Inputs, checks: Iterable[Check], settings: Settings | None = None, limited: Limited = unlimited
 ) -> list[Answer]:
-    """The answers of these rules; `revise` is applied to them before those are asked that read what others found."""
+    """The answers of these rules."""
     answers: list[Answer] = []
-    every = list(checks)
-    for last in (False, True):
-        answers = revise(answers) if last else answers
-        for check in (check for check in every if is_last(check) is last):
-            try:
-                answers += limited(lambda: ask_in_turn(check, answers, inputs, settings or {}))  # noqa: B023
-            except CutShort:
-                answers.append(check.rule.cannot_tell(CUT_SHORT, lacks="time"))
+    for check in sorted(checks, key=is_last):
+        try:
+            answers += limited(lambda: ask_in_turn(check, answers, inputs, settings or {}))  # noqa: B023
+        except CutShort:
+            answers.append(check.rule.cannot_tell(CUT_SHORT, lacks="time"))
     return answers
 
 

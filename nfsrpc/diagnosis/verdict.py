@@ -7,9 +7,8 @@ is `cannot-tell`, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,7 +80,9 @@ def diagnose(
         if not clocks:
             return replace(concluded_of(whole, checks, settings, skipped, limited), settings=in_force)
         of_each = [check for check in checks if OF_ALL not in check.parameters]
-        found = joined(diagnoses(clocks, whole, of_each, settings, skipped, limited))
+        each = (with_roles(Inputs(clock), whole) for clock in clocks)
+        found = joined([concluded_of(inputs, of_each, settings, skipped, limited) for inputs in each])
+        found = with_holders(found, clocks, limited)
         answers = ask(whole, [check for check in checks if check not in of_each], settings, limited)
         about = [answer for answer in answers if isinstance(answer, Finding)]
         return replace(found, findings=(*found.findings, *about), settings=in_force)
@@ -91,42 +92,27 @@ def diagnose(
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
 
 
-def diagnoses(
-    clocks: Sequence[OfClock],
-    whole: Inputs,
-    checks: Sequence[Check],
-    settings: Thresholds | None,
-    skipped: Sequence[SourceError],
-    limited: Limited,
-) -> list[Diagnosis]:
-    """The diagnosis of each clock's captures, with the holders of locks that those of another one show."""
-    # Of one clock, as most captures are, none of it is asked.
-    from nfsrpc.diagnosis.holders_elsewhere import revisions, with_holders
-    from nfsrpc.facts.clock_agreement import shown
-
-    found, all_shown = [], []
-    for clock in clocks:
-        inputs = with_roles(Inputs(clock), whole)
-        found.append(concluded_of(inputs, checks, settings, skipped, limited))
-        all_shown.append(limited(lambda: shown(inputs.locks)))  # noqa: B023
-    revised = limited(lambda: revisions(clocks, found, all_shown, checks, settings))
-    for number, each in revised.items():
-        inputs = with_roles(Inputs(clocks[number]), whole)
-        found[number] = concluded_of(inputs, checks, settings, skipped, limited, partial(with_holders, revised=each))
-    return found
-
-
 def concluded_of(
     inputs: Inputs,
     checks: Sequence[Check],
     settings: Thresholds | None,
     skipped: Sequence[SourceError],
     limited: Limited,
-    revise: Callable[[list[Answer]], list[Answer]] = list,
 ) -> Diagnosis:
     """The diagnosis of captures whose times can all be compared."""
-    answers = ask(inputs, checks, settings, limited, revise)
+    answers = ask(inputs, checks, settings, limited)
     return limited(lambda: concluded(answers, inputs, skipped), at_the_end=True)
+
+
+def with_holders(found: Diagnosis, clocks: Sequence[OfClock], limited: Limited) -> Diagnosis:
+    """The diagnosis with what captures by another clock show of holders, where there is time for it."""
+    # Of one clock, as most captures are, none of it is asked.
+    from nfsrpc.diagnosis.holders_elsewhere import with_holders_elsewhere
+
+    try:
+        return limited(lambda: with_holders_elsewhere(found, clocks))
+    except CutShort:
+        return found
 
 
 def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:

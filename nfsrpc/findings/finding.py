@@ -257,7 +257,7 @@ class Rule(NamedTuple):
     log: tuple[LogKind, ...] = ()  # lines of kernel logs that its findings account for
     asks_causes: When = "never"  # its findings are symptoms: the competing causes are listed
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
-    names_holder: bool = False  # its findings name who holds a lock, whom only captures of another host may show
+    names_holder: bool = False  # its findings name who held a lock, or need the capture that would show it
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[FindingFields]) -> Finding:

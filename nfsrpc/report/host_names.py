@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 HostNames: TypeAlias = Mapping[str, str]  # address -> name
 
 LONGEST = 64  # of a host's name with Linux (__NEW_UTS_LEN), and what a machinename in a credential has room for
-# An address that is no part of a name, a path or an owner (0@10.1.84.41).
+# An address that is no part of a name, a path or an owner (0@10.1.84.41, 10.1.84.41.pcap).
 ADDRESS = re.compile(
-    r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?!\.\d)"
+    r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?!\.\w)"
 )
 # An owner of a lock, in any text.
 OWNER = re.compile(r"\b\d{1,10}@[\w.:-]+")

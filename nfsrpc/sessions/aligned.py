@@ -19,7 +19,6 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Source, Table, isin
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions.duplicates import Clocks
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.sessions import Sessions
@@ -38,17 +37,6 @@ def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
     return Moved(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
 
 
-def as_if_agreeing(one: OfClock, other: OfClock, ahead: int) -> Moved:
-    """The tables of two clocks as those of one, as if the second were so many ns ahead of the first."""
-    whole, mine = one.of_all, sorted([*one.vantages, *other.vantages])
-    known = whole.exchanges.clocks
-    offset, reference = known.offset.copy(), known.reference.copy()
-    offset[other.vantages] += ahead
-    reference[other.vantages] = reference[one.vantages[0]]
-    (decoded,) = of_vantages(whole.decoded, [mine])
-    return Moved(OfClock(whole, decoded, mine, known._replace(offset=offset, reference=reference)))
-
-
 def of_each_clock(tables: Mapping[str, Table]) -> list[OfClock]:
     """The tables of each clock, that of the first vantage first; none where there is one clock."""
     if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
@@ -64,31 +52,24 @@ def of_each_clock(tables: Mapping[str, Table]) -> list[OfClock]:
 class OfClock(Sessions):
     """The tables of the vantages that share a clock."""
 
-    def __init__(
-        self, tables: Sessions, decoded: Decoded, vantages: Sequence[int], clocks: Clocks | None = None
-    ) -> None:
-        """`decoded` has the rows of these vantages; `clocks`, if they are not those of the tables."""
-        self.decoded, self.of_all, self.vantages, self._clocks = decoded, tables, vantages, clocks
+    def __init__(self, tables: Sessions, decoded: Decoded, vantages: Sequence[int]) -> None:
+        """`decoded` has the rows of these vantages."""
+        self.decoded, self._all, self._vantages = decoded, tables, vantages
         self._built: dict[str, Table] = {}
 
     @cached_property
-    def files(self) -> set[int]:
-        """The numbers of the captures of this clock."""
-        return set(np.flatnonzero(isin(self.decoded.vantage, self.vantages)).tolist())
-
-    @cached_property
     def exchanges(self) -> Exchanges:
-        return Exchanges(self.decoded, clocks=self._clocks or self.of_all.exchanges.clocks)
+        return Exchanges(self.decoded, clocks=self._all.exchanges.clocks)
 
     @cached_property
     def hosts(self) -> HostsByAddress:
-        return self.of_all.hosts
+        return self._all.hosts
 
     def table(self, name: str) -> Table:
         if name in OF_FILES and name not in self._built:
-            found = self.of_all.table(name)
+            found = self._all.table(name)
             if name != "hosts":
-                found = found.where(isin(self.decoded.vantage[found["capture"]], self.vantages))
+                found = found.where(isin(self.decoded.vantage[found["capture"]], self._vantages))
             self._built[name] = found
         return super().table(name)
 

@@ -125,6 +125,7 @@ def test_hosts_have_their_names_in_every_format() -> None:
         ("10.0.0.1 waits for 10.0.0.2; 10.0.0.1 retries", "10.0.0.1 (cl1) waits for 10.0.0.2; 10.0.0.1 retries"),
         ("granted to 0@cl1 (10.0.0.1)", "granted to 0@cl1 (10.0.0.1)"),
         ("0@10.0.0.1 of 110.0.0.1 and 10.0.0.11", "0@10.0.0.1 of 110.0.0.1 and 10.0.0.11"),
+        ("in 10.0.0.1.pcap and /srv/10.0.0.1.", "in 10.0.0.1.pcap and /srv/10.0.0.1."),
         ("to fd00::1: refused by 10.0.0.1.", "to fd00::1 (six): refused by 10.0.0.1 (cl1)."),
         ("10.0.0.1 (cl1) waits", "10.0.0.1 (cl1) waits"),
     ],

@@ -1,51 +1,46 @@
-"""A holder that only another host's capture shows, though no message compares both clocks."""
+"""A holder that only another host's capture shows: named by no finding, since no message compares both clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nfsrpc
-from nfsrpc.columns import NAT
+from nfsrpc.diagnosis import holders_elsewhere
+from nfsrpc.diagnosis.holders_elsewhere import MOMENT, with_sentence
+from nfsrpc.diagnosis.joined import joined
+from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.facts.clock_agreement import (
-    BY_CHANCE,
-    MOST_COMPARED,
-    MOST_PAIRS,
-    OFFSETS_S,
-    Shown,
-    Spans,
-    candidates,
-    conflicts,
-    fits,
-    share,
-)
 from nfsrpc.findings.finding import Diagnosis, Finding
-from nfsrpc.wording import SECOND
+from nfsrpc.fleet.judging import numbered_from
+from nfsrpc.report import html
+from nfsrpc.report.contents import report_of
 from tests.scenario import Host, Scenario
 from tests.wire import shifted
 
-A, B, C = "10.8.0.1", "10.8.0.2", "10.8.0.3"
+A, B, C, SERVER = "10.8.0.1", "10.8.0.2", "10.8.0.3", "10.9.0.1"
 FILE = "/srv/lock"
+MOMENT_S = MOMENT / 1e9
 
 
 class Site:
     """A server with clients, each of which captures its own wire by its own clock."""
 
-    def __init__(self, clients: int = 3) -> None:
+    def __init__(self, clients: int = 3, first_xid: int = 1) -> None:
         self.scenario = Scenario()
-        self.server = self.scenario.host("10.9.0.1", name="srv")
+        self.scenario.xids = count(first_xid)
+        self.started = self.scenario.now
+        self.server = self.scenario.host(SERVER, name="srv")
         self.clients = [self.scenario.host(f"10.8.0.{n}", name=f"cl{n}") for n in range(1, clients + 1)]
 
     def at(self, seconds: float) -> None:
         """Waits until so many seconds after the start."""
         self.scenario.wait(seconds - (self.scenario.now - self.started) / 1e9)
-
-    @property
-    def started(self) -> int:
-        return 1_700_000_000 * 10**9
 
     def captures(self, clocks: Sequence[int | None]) -> list[bytes]:
         """What each client captured whose clock is ahead by so many seconds."""
@@ -59,20 +54,38 @@ class Site:
         ]
 
 
-def diagnosed(site: Site, *clocks: int | None, select: Sequence[str] = ()) -> Diagnosis:
-    trace = nfsrpc.read(*site.captures(clocks))
-    return diagnose(trace.tables, select)
+def diagnosed(*captures: bytes) -> Diagnosis:
+    return diagnose(nfsrpc.read(*captures).tables)
 
 
-def found(diagnosis: Diagnosis, rule: str) -> list[Finding]:
+def found(diagnosis: Diagnosis, rule: str = "LCK011") -> list[Finding]:
     return [each for each in diagnosis.findings if each.rule == rule]
 
 
-def holder(diagnosis: Diagnosis, rule: str = "LCK011") -> str | None:
-    """The host that the one finding names as the holder, which is likely then."""
-    (one,) = found(diagnosis, rule)
-    assert one.certainty == ("certain" if one.host is None else "likely")
-    return one.host
+def said(captures: Sequence[bytes]) -> list[str]:
+    """The sentences on holders elsewhere that all captures together have: nothing else differs from each by itself."""
+    trace = nfsrpc.read(*captures)
+    together = diagnose(trace.tables)
+    by_clock = np.argsort(trace.tables["captures"]["clock"]).tolist()
+    alone = joined([numbered_from(diagnosed(captures[number]), number) for number in by_clock])
+    findings = [each for each in together.findings if each.rule != "CAP007"]
+    assert len(found(together, "CAP007")) == 1
+    assert [replace(each, explanation="") for each in findings] == [
+        replace(each, explanation="") for each in alone.findings
+    ]
+    assert (together.verdict, together.hypotheses, together.log) == (alone.verdict, alone.hypotheses, alone.log)
+    more = []
+    for one, other in zip(findings, alone.findings, strict=True):
+        assert one.explanation.startswith(other.explanation)
+        more.append(one.explanation.removeprefix(other.explanation).strip())
+    return sorted(filter(None, more))
+
+
+def if_they_agree(client: str, time: str, server: str = SERVER) -> str:
+    return (
+        f"If the clocks of bytes and bytes agree and {server} is the same host in both, {client} held the range at "
+        f"{time} UTC; no message compares these clocks."
+    )
 
 
 def passed_on(site: Site) -> None:
@@ -88,132 +101,213 @@ def passed_on(site: Site) -> None:
     waiting.unlock().granted()
 
 
-def given_up(site: Site, hold_s: float) -> None:
-    """A holds for so long, B waits for it in the middle for 6 s."""
-    a, b, *_ = site.clients
-    held = a.lock(site.server, FILE).granted()
-    site.at(10)
-    waiting = b.lock(site.server, FILE).blocked()
-    site.at(16)
-    waiting.cancel().granted()
-    site.at(hold_s)
-    held.unlock().granted()
-
-
-def test_a_lock_that_passes_from_one_client_to_the_other() -> None:
+def test_the_sentence() -> None:
     site = Site()
     passed_on(site)
-    diagnosis = diagnosed(site, 0, 0)
-    assert holder(diagnosis) == A
-    (one,) = found(diagnosis, "LCK011")
-    assert one.clients == (B,)
-    assert one.explanation.endswith(
-        "No message shows that the clocks of both captures agree. That they do is likely: their locks fit each other "
-        "so well at only 0.03 % of all offsets of up to an hour."
-    )
-    assert {proof.capture for proof in one.evidence} == {0, 1}
+    captures = site.captures([0, 0])
+    assert said(captures) == [if_they_agree(A, "22:13:22")]
+    (one,) = found(diagnosed(*captures))
+    assert (one.host, one.certainty, one.clients) == (None, "certain", (B,))
     assert one.needs is not None
-    assert one.needs.vantage == "wire of 10.9.0.1"
-    assert len(found(diagnosis, "CAP007")) == 1
+    assert one.needs.vantage == f"wire of {SERVER}"
+    assert {proof.capture for proof in one.evidence} == {1}
 
 
-def test_of_chosen_rules() -> None:
+# Another host was the holder, which was not captured
+
+
+@pytest.mark.parametrize("ahead", [-600, -60, -12, 12, 60, 600])
+def test_jobs_that_start_at_the_full_minute_of_each_clock(ahead: int) -> None:
+    """A and B lock at the same second, each by its own clock; C holds the lock when B really asks."""
     site = Site()
-    passed_on(site)
-    assert holder(diagnosed(site, 0, 0, select=["LCK011"])) == A
+    a, b, c = site.clients
+
+    def job_of_a() -> None:
+        site.at(700)
+        held = a.lock(site.server, FILE).granted()
+        site.at(709)
+        held.unlock().granted()
+
+    def job_of_b() -> None:
+        site.at(698 - ahead)
+        held = c.lock(site.server, FILE).granted()
+        site.at(702 - ahead)
+        waiting = b.lock(site.server, FILE).blocked()
+        site.at(708 - ahead)
+        held.unlock().granted()
+        waiting.granted()
+        waiting.unlock().granted()
+
+    for job in (job_of_a, job_of_b) if ahead < 0 else (job_of_b, job_of_a):
+        job()
+    assert said(site.captures([0, ahead])) == [if_they_agree(A, "22:25:02")]
 
 
-@pytest.mark.parametrize("clock", [-3600, -1800, -60, -13, 13, 60, 600, 3600, 86_400])
-def test_clocks_that_differ(clock: int) -> None:
-    """By no such clock B was refused while A held."""
+@pytest.mark.parametrize("ahead", [-5, 5])
+def test_turns_of_ten_seconds_by_a_clock_that_is_off(ahead: int) -> None:
+    """A, C and B hold the lock in turn, for 10 s each. B waits for C; by a clock 5 s behind it was A."""
     site = Site()
-    passed_on(site)
-    assert holder(diagnosed(site, 0, clock)) is None
+    a, b, c = site.clients
+    for begin in range(0, 120, 30):
+        site.at(begin)
+        held = a.lock(site.server, FILE).granted()
+        site.at(begin + 9.9)
+        held.unlock().granted()
+        held = c.lock(site.server, FILE).granted()
+        site.at(begin + 12)
+        waiting = b.lock(site.server, FILE).blocked()
+        site.at(begin + 19.9)
+        held.unlock().granted()
+        waiting.granted()
+        site.at(begin + 29.9)
+        waiting.unlock().granted()
+    assert said(site.captures([0, ahead])) == ([if_they_agree(A, "22:13:27")] if ahead < 0 else [])
 
 
-@pytest.mark.parametrize(("more_s", "named"), [(-2, A), (2, None)])
-def test_a_lock_held_for_long_shows_nothing(more_s: float, named: str | None) -> None:
-    """It would be held just then at too many other offsets as well."""
+def test_waits_at_different_times_are_no_deadlock() -> None:
+    """A waited for a lock of C, and B for another one 100 s later; by B's clock, each for what the other one held."""
     site = Site()
-    given_up(site, 2 * OFFSETS_S * BY_CHANCE + more_s)
-    assert holder(diagnosed(site, 0, 0)) == named
-
-
-@pytest.mark.parametrize(("clock", "named"), [(-3, A), (5, A), (6, A), (7, None), (10, None)])
-def test_clocks_by_which_two_held_one_range(clock: int, named: str | None) -> None:
-    """By the clock of B, it held for more than a second what A held."""
-    site = Site()
-    a, b, *_ = site.clients
-    first = b.lock(site.server, FILE).granted()
+    a, b, c = site.clients
+    other = c.lock(site.server, "/srv/b").granted()
+    mine = a.lock(site.server, "/srv/a").granted()
     site.at(5)
-    first.unlock().granted()
-    site.at(10)
-    held = a.lock(site.server, FILE).granted()
-    site.at(15)
-    waiting = b.lock(site.server, FILE).blocked()
-    site.at(21)
+    waiting = a.lock(site.server, "/srv/b").blocked()
+    site.at(25)
     waiting.cancel().granted()
-    site.at(40)
-    held.unlock().granted()
-    assert holder(diagnosed(site, 0, clock)) == named
-
-
-@pytest.mark.parametrize(("clock", "named"), [(None, A), (0, A), (-90, None)])
-def test_of_two_that_fit_neither_is_named(clock: int | None, named: str | None) -> None:
-    """C held later; by its clock it was when A held, so that one of both clocks is wrong."""
-    site = Site()
-    given_up(site, 30)
-    site.at(90)
-    other = site.clients[2].lock(site.server, FILE).granted()
-    site.at(120)
     other.unlock().granted()
-    assert holder(diagnosed(site, 0, 0, clock)) == named
+    mine.unlock().granted()
+    site.at(100)
+    c.lock(site.server, "/srv/a").granted()
+    its = b.lock(site.server, "/srv/b").granted()
+    site.at(105)
+    waiting = b.lock(site.server, "/srv/a").blocked()
+    site.at(123)
+    waiting.cancel().granted()
+    site.at(130)
+    its.unlock().granted()
+    captures = site.captures([0, -100])
+    assert said(captures) == [if_they_agree(A, "22:13:25"), if_they_agree(B, "22:13:25")]
+    assert not found(diagnosed(*captures), "LCK012")
 
 
-@pytest.mark.parametrize(("third", "named"), [(False, A), (True, None)])
-def test_a_refusal_by_a_third(third: bool, named: str | None) -> None:
-    """Where another one holds the range at times, whose capture is not there, it may have been that one each time."""
-    site = Site()
-    given_up(site, 30)
-    site.at(40)
-    if third:
-        site.clients[2].lock(site.server, FILE).granted()
-        site.at(45)
-        site.clients[1].lock(site.server, FILE).blocked().cancel().granted()
-    assert holder(diagnosed(site, 0, 0)) == named
-
-
-@pytest.mark.parametrize(("waiting", "named"), [(2, A), (6, None), (MOST_PAIRS + 2, None)])
-def test_many_captures_fit_by_chance(waiting: int, named: str | None) -> None:
-    """A hold of 20 s falls in 0.2 % of all offsets where the refusal may be."""
-    site = Site(waiting + 1)
-    a, *others = site.clients
-    held = a.lock(site.server, FILE).granted()
-    site.at(2)
-    requests = [other.lock(site.server, FILE).blocked() for other in others]
-    site.at(8)
-    for request in requests:
-        request.cancel().granted()
-    site.at(20)
+def test_two_sites_with_equal_addresses_and_file_handles() -> None:
+    """A holds a lock at one site, B waits for one of C at the other."""
+    one, other = Site(), Site(first_xid=1_000_000)
+    held = one.clients[0].lock(one.server, FILE).granted()
+    one.at(20)
     held.unlock().granted()
-    hosts = {each.host for each in found(diagnosed(site, *[0] * (waiting + 1)), "LCK011")}
-    assert hosts == {named}
+    other.clients[2].lock(other.server, FILE).granted()
+    other.at(2)
+    waiting = other.clients[1].lock(other.server, FILE).blocked()
+    other.at(14)
+    waiting.cancel().granted()
+    assert said([*one.captures([0]), *other.captures([None, 0])]) == [if_they_agree(A, "22:13:22")]
 
 
-def other_range(site: Site, b: Host) -> None:
-    b.lock(site.server, FILE, offset=100, length=1).blocked()
+# Where the sentence is
 
 
-def other_file(site: Site, b: Host) -> None:
-    b.lock(site.server, "/srv/another").blocked()
+@pytest.mark.parametrize("clock", [-3600, -1800, -30, -13, 13, 30, 600, 3600, 86_400])
+def test_clocks_by_which_nobody_held_it(clock: int) -> None:
+    site = Site()
+    passed_on(site)
+    assert said(site.captures([0, clock])) == []
 
 
-def shared(site: Site, b: Host) -> None:
-    b.lock(site.server, FILE, exclusive=False, length=10).blocked()
+@pytest.mark.parametrize("clock", [0, 100])
+def test_clocks_that_messages_compare(clock: int) -> None:
+    """The server's capture has messages in common with both: the holder is named as in one capture."""
+    site = Site()
+    passed_on(site)
+    captures = [*site.captures([0, clock]), site.scenario.capture(at=site.server)]
+    diagnosis = diagnosed(*captures)
+    (one,) = found(diagnosis)
+    assert (one.host, one.certainty, one.needs) == (A, "certain", None)
+    assert "agree" not in one.explanation
+    assert not found(diagnosis, "CAP007")
+
+
+@pytest.mark.parametrize(("before", "after", "is_said"), [(0.1, 0.1, True), (-0.1, 0.1, False), (0.1, -0.1, False)])
+def test_clocks_that_agree_may_be_a_moment_apart(before: float, after: float, is_said: bool) -> None:
+    """The holder had the range from a moment before the request on, until a moment after the answer."""
+    site = Site()
+    a, b, c = site.clients
+    held = a.lock(site.server, FILE).granted()
+    site.at(MOMENT_S + before)
+    waiting = b.lock(site.server, FILE).blocked()
+    site.at(2 * MOMENT_S + before + after)
+    held.unlock().granted()
+    c.lock(site.server, FILE).granted().unlock().granted()
+    site.at(20)
+    waiting.granted()
+    assert bool(said(site.captures([0, 0]))) == is_said
+
+
+@pytest.mark.parametrize(("after", "is_said"), [(-0.1, False), (0.1, True)])
+def test_a_capture_that_ends_before_the_unlock(after: float, is_said: bool) -> None:
+    site = Site()
+    a, b, _ = site.clients
+    a.lock(site.server, FILE).granted()
+    b.getattr(site.server, "/srv")
+    site.at(5)
+    waiting = b.lock(site.server, FILE).blocked()
+    site.at(5 + MOMENT_S + after)
+    a.getattr(site.server, "/srv")
+    site.at(20)
+    waiting.cancel().granted()
+    captures = [site.scenario.capture(at=client) for client in (a, b)]
+    assert bool(said(captures)) == is_said
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_capture_that_may_lack_the_unlock(lost: bool) -> None:
+    site = Site()
+    a, b, c = site.clients
+    held = a.lock(site.server, FILE).granted()
+    site.at(1)
+    sent = len([packet for packet in site.scenario.packets() if a in (packet.source, packet.target)])
+    held.unlock().granted()
+    c.lock(site.server, FILE).granted()
+    site.at(5)
+    waiting = b.lock(site.server, FILE).blocked()
+    site.at(20)
+    a.lock(site.server, "/srv/another").granted()
+    waiting.cancel().granted()
+    unlock = range(sent + 1, sent + 5) if lost else ()
+    captures = [site.scenario.capture(at=a, lost=unlock), site.scenario.capture(at=b)]
+    assert said(captures) == []
+
+
+@pytest.mark.parametrize("clocks", [(0, 0, None), (0, 0, 0)])
+def test_two_holders_of_a_shared_lock(clocks: Sequence[int | None]) -> None:
+    """Where captures show both, neither is named."""
+    site = Site()
+    a, b, c = site.clients
+    a.lock(site.server, FILE, exclusive=False).granted()
+    c.lock(site.server, FILE, exclusive=False).granted()
+    site.at(2)
+    waiting = b.lock(site.server, FILE).blocked()
+    site.at(14)
+    waiting.cancel().granted()
+    assert said(site.captures(clocks)) == (
+        [] if all(clock == 0 for clock in clocks) else [if_they_agree(A, "22:13:22")]
+    )
+
+
+def other_range(site: Site, b: Host) -> object:
+    return b.lock(site.server, FILE, offset=100, length=1).blocked()
+
+
+def other_file(site: Site, b: Host) -> object:
+    return b.lock(site.server, "/srv/another").blocked()
+
+
+def shared(site: Site, b: Host) -> object:
+    return b.lock(site.server, FILE, exclusive=False, length=10).blocked()
 
 
 @pytest.mark.parametrize("request_", [other_range, other_file, shared])
-def test_locks_that_are_not_in_the_way(request_: Callable[[Site, Host], None]) -> None:
+def test_locks_that_are_not_in_the_way(request_: Callable[[Site, Host], object]) -> None:
     site = Site()
     a, b, *_ = site.clients
     held = a.lock(site.server, FILE, length=10, exclusive=request_ is not shared).granted()
@@ -221,10 +315,23 @@ def test_locks_that_are_not_in_the_way(request_: Callable[[Site, Host], None]) -
     request_(site, b)
     site.at(14)
     held.unlock().granted()
-    assert holder(diagnosed(site, 0, 0)) is None
+    assert said(site.captures([0, 0])) == []
 
 
-def test_polling_behind_a_live_holder() -> None:
+def test_the_same_client() -> None:
+    """By the capture of another clock it is the one who waits that holds the range."""
+    one, other = Site(), Site(first_xid=1_000_000)
+    one.clients[1].lock(one.server, FILE).granted()
+    one.at(20)
+    other.at(2)
+    waiting = other.clients[1].lock(other.server, FILE, svid=2).blocked()
+    other.at(14)
+    waiting.cancel().granted()
+    assert said([*one.captures([None, 0]), *other.captures([None, 0])]) == []
+
+
+def test_polling() -> None:
+    """A held the lock at the first try of 32; of the others nothing is said."""
     site = Site()
     a, b, *_ = site.clients
     held = a.lock(site.server, FILE).granted()
@@ -233,73 +340,71 @@ def test_polling_behind_a_live_holder() -> None:
         b.lock(site.server, FILE, svid=100 + number, block=False).denied()
     site.at(70)
     held.unlock().granted()
-    diagnosis = diagnosed(site, 0, 0)
-    assert holder(diagnosis, "LCK016") == A
-    assert diagnosis.verdict.causes[0].certainty == "likely"
+    captures = site.captures([0, 0])
+    assert said(captures) == [if_they_agree(A, "22:13:22")]
+    (one,) = found(diagnosed(*captures), "LCK016")
+    assert one.host is None
 
 
-def test_a_deadlock_that_lasts() -> None:
+def test_each_of_many_that_wait_has_one_sentence() -> None:
+    site = Site(40)
+    a, *others = site.clients
+    held = a.lock(site.server, FILE).granted()
+    requests = []
+    for number, client in enumerate(others):
+        site.at(2 + number)
+        requests.append(client.lock(site.server, FILE).blocked())
+    site.at(50)
+    for request in requests:
+        request.cancel().granted()
+    site.at(60)
+    held.unlock().granted()
+    texts = said(site.captures([0] * 40))
+    assert len(texts) == len(set(texts)) == 39
+    assert all(f"{A} held the range" in text for text in texts)
+
+
+def test_requests_in_one_frame_of_which_different_things_are_said() -> None:
+    (one,) = found(diagnosed(*waits_of_b()))
+    assert with_sentence(one, {"this", "that"}) == with_sentence(one, {"this", ""}) == one
+    assert with_sentence(one, {""}) == with_sentence(one, ()) == one
+    assert with_sentence(one, {"this"}).explanation == f"{one.explanation} this"
+
+
+def waits_of_b() -> list[bytes]:
     site = Site()
-    a, b, *_ = site.clients
-    a.lock(site.server, "/srv/a").granted()
-    b.lock(site.server, "/srv/b").granted()
-    site.at(5)
-    a.lock(site.server, "/srv/b").blocked()
-    b.lock(site.server, "/srv/a").blocked()
-    site.at(30)
-    (one,) = found(diagnosed(site, 0, 0), "LCK012")
-    assert (one.clients, one.certainty) == ((A, B), "likely")
+    passed_on(site)
+    return site.captures([None, 0])
 
 
-def test_a_deadlock_of_a_moment_is_none_where_clocks_may_differ_by_a_second() -> None:
+def test_names_of_files_are_escaped(tmp_path: Path) -> None:
     site = Site()
-    a, b, *_ = site.clients
-    a.lock(site.server, "/srv/a").granted()
-    mine = b.lock(site.server, "/srv/b").granted()
-    site.at(5)
-    waiting = a.lock(site.server, "/srv/b").blocked()
-    b.lock(site.server, "/srv/a").denied("DEADLCK")
-    site.at(5.2)
-    mine.unlock().granted()
-    waiting.granted()
-    site.at(9)
-    diagnosis = diagnosed(site, 0, 0)
-    assert found(diagnosis, "LCK006")
-    assert not found(diagnosis, "LCK012")
+    passed_on(site)
+    names = ["cl1\x1b[2J.pcap", "cl2.pcap"]
+    for name, capture in zip(names, site.captures([0, 0]), strict=True):
+        (tmp_path / name).write_bytes(capture)
+    trace = nfsrpc.read(*(tmp_path / name for name in names))
+    report = report_of(trace.tables, trace.diagnosis)
+    page, (one,) = html.render(report), found(report.diagnosis)
+    text = (
+        f"If the clocks of cl2.pcap and cl1\\x1b[2J.pcap agree and {SERVER} is the same host in both, {A} (cl1) held "
+        "the range at 22:13:22 UTC; no message compares these clocks."
+    )
+    assert text in " ".join(str(one).replace("\n# ", " ").split())
+    assert "\x1b" not in f"{one} {page}"
 
 
-def spans(client: int, *times: tuple[int, int], exclusive: bool = True, file: int = 1) -> Spans:
-    """Sessions of one client on the whole of one file, from one second to another."""
-    since, until = (np.array(column, dtype=np.int64) * SECOND for column in zip(*times, strict=True))
-    columns = (file, client, 0, 2**62, exclusive, since, until, NAT)
-    return Spans(*(np.broadcast_to(column, len(times)) for column in columns))
+def test_a_diagnosis_that_is_cut_short_stands_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> Diagnosis:
+        raise CutShort
+
+    captures = waits_of_b() + waits_of_c()
+    monkeypatch.setattr(holders_elsewhere, "with_holders_elsewhere", cut)
+    assert said(captures) == []
 
 
-def test_the_share_of_offsets_at_which_both_are_refused_by_the_other() -> None:
-    """B may be five seconds behind, until A is refused before B holds; or as much ahead."""
-    refused, held = [(5, 5)], [(0, 50)]
-    events = fits(spans(1, *refused), spans(1, *held), spans(2, *refused), spans(2, *held))
-    # Two hold one range there, as no server lets them: on another file each, nothing speaks against it.
-    assert share(events) == 1.0
-    mine, theirs = spans(1, *held), spans(2, *held, file=2)
-    events = fits(spans(1, *refused, file=2), mine, spans(2, *refused), theirs)
-    assert share(events) == pytest.approx(10 / (2 * OFFSETS_S))
-
-
-def test_two_that_share_a_lock_are_not_in_conflict() -> None:
-    one, other = spans(1, (0, 9), exclusive=False), spans(2, (0, 9), exclusive=False)
-    assert not len(conflicts(one, other)[0])
-    assert len(conflicts(one, spans(2, (0, 9)))[0]) == 1
-    assert not len(conflicts(one, spans(1, (0, 9)))[0])
-
-
-def test_what_would_cost_much_is_left_out() -> None:
-    number = round(MOST_COMPARED**0.5)
-    held = [(2 * at, 2 * at + 1) for at in range(number)]
-    few, many = (spans(2, *[(0, 0)] * refused) for refused in (number - 1, number))
-    nothing = spans(1, (0, 0), file=9)
-    assert fits(nothing, spans(1, *held), few, spans(2, (0, 0), file=8))
-    assert not fits(nothing, spans(1, *held), many, spans(2, (0, 0), file=8))
-    clocks = [Shown(spans(client, (5, 5)), np.array([1])) for client in range(MOST_PAIRS)]
-    assert len(candidates(clocks[:6])) == 15
-    assert candidates(clocks) == []
+def waits_of_c() -> list[bytes]:
+    site = Site(first_xid=1_000_000)
+    site.clients[2].lock(site.server, FILE).granted()
+    site.at(20)
+    return site.captures([None, None, 0])

@@ -6,9 +6,9 @@ Sees
 
 Why it matters
     What one of them shows cannot be ordered against what another shows: whether a lock was released before or after
-    another client waited for it is not known. Each is judged by itself, and faults that several show are one. A holder
-    that only another one of them shows is named as likely where their locks fit each other to the second. It may be
-    another host, not captured, where jobs start at the same second of each host's own clock: verify it there.
+    another client waited for it is not known. Each is judged by itself, and faults that several show are one. Who held
+    a lock that another client waited for is not named where only another one of them shows it: LCK011 and LCK016 say
+    who it was if the clocks agree.
 
 Not flagged when
     All captures have messages in common, directly or by way of others, or were taken on one host.

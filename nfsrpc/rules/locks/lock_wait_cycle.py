@@ -42,7 +42,6 @@ RULE = Rule(
     "warning",
     explains=("LCK006", "LCK010", "LCK011"),
     timed="always",
-    names_holder=True,
     judges="lock requests with their range",
     passes="no owners waited for each other",
 )
