@@ -1,7 +1,7 @@
 """Rows of nodes kept as Parquet at a URL, so that the next question, or one more node, costs only what is new.
 
-An entry is a folder named by what decides the rows: the version of nfsrpc, and of each file its bytes and which files
-are a ring with it. So a ring that was moved, copied or touched is not decoded again. An index names the entry of files
+An entry is a folder named by what decides the rows: the version of nfsrpc, and of each file its bytes and with which
+its name makes a ring. So a ring that was moved, copied or touched is not decoded again. An index names the entry of files
 by their paths, sizes and times of change, so that the bytes of files that are unchanged are not read again either.
 What lies in a bucket is told apart by the checksum of its store; at other URLs by address, size and time of change.
 All that is read is held to its digest: an entry that is damaged, or written only in part, is made anew.
@@ -21,9 +21,10 @@ from nfsrpc.extras import extra
 from nfsrpc.fleet.arrow import NUMBERS, ArrowTable, packed, pyarrow, unpacked
 from nfsrpc.fleet.places import SEPARATOR, Node, located, refusing, stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
-from nfsrpc.sources import Capture, SourceError, ring_of
+from nfsrpc.sources import Capture, SourceError
 from nfsrpc.sources.archive import Member
 from nfsrpc.sources.in_memory import InMemory
+from nfsrpc.sources.rings import ring_name
 from nfsrpc.sources.source import Readable
 
 MANIFEST = "node.json"
@@ -39,9 +40,25 @@ CHUNK = 1 << 20  # of a file that is read for its digest
 
 def key_of(captures: Sequence[Capture]) -> str:
     """The key of the rows of a node's captures, wherever they lie. Raises SourceError."""
-    rings = [ring_of(capture) for capture in captures]
-    numbers = {ring: str(number) for number, ring in enumerate(dict.fromkeys(rings))}
-    return named_by([part for one, ring in zip(captures, rings, strict=True) for part in (numbers[ring], content(one))])
+    return named_by([*alike(list(map(str, captures))), *map(content, captures)])
+
+
+def alike(files: Sequence[str]) -> list[str]:
+    """Which of the files may be one ring by their names: the same for files that were moved together.
+
+    >>> alike(["n1/a.pcap0", "n1/a.pcap1", "n2/a.pcap0"]), alike(["n1/cl1.pcap", "n1/cl2.pcap"])
+    (['0 1', '0 1', '2 3'], ['0 1', '2 1'])
+    """
+    numbers: dict[tuple[object, ...], int] = {}
+    names = ((os.path.dirname(file), ring_name(file)) for file in files)
+    return [
+        " ".join(
+            str(numbers.setdefault((folder, kind, getattr(name, kind)), len(numbers)))
+            for kind in name._fields
+            if getattr(name, kind) is not None
+        )
+        for folder, name in names
+    ]
 
 
 def state_of(files: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Diagnosis, Finding
-from nfsrpc.fleet.judging import numbered_from
+from nfsrpc.fleet.judging import renumbered
 from nfsrpc.report import html
 from nfsrpc.report.contents import report_of
 from tests.scenario import Host, Scenario
@@ -67,7 +67,7 @@ def said(captures: Sequence[bytes]) -> list[str]:
     trace = nfsrpc.read(*captures)
     together = diagnose(trace.tables)
     by_clock = np.argsort(trace.tables["captures"]["clock"]).tolist()
-    alone = joined([numbered_from(diagnosed(captures[number]), number) for number in by_clock])
+    alone = joined([renumbered(diagnosed(captures[number]), [number]) for number in by_clock])
     findings = [each for each in together.findings if each.rule != "CAP007"]
     assert len(found(together, "CAP007")) == 1
     assert [replace(each, explanation="") for each in findings] == [
