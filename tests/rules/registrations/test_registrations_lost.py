@@ -97,4 +97,4 @@ def test_a_restart_that_drops_locks_is_the_last_resort() -> None:
     (found,) = findings(asked("REG004", stage.wire()))
     assert found.remedy[0].line == "systemctl start nfs-server"
     assert not any("restart nfs-server" in command.line for command in found.remedy)  # what is pasted
-    assert any("Last resort" in command.note and "restart nfs-server" in command.note for command in found.remedy)
+    assert any("last resort" in command.note and "restart nfs-server" in command.note for command in found.remedy)
