@@ -25,10 +25,10 @@ STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "
 PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
-# Batches with fewer rows than this stay as they are; some 200 bytes each, 13 MB. What was kept stays while it is more
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 8 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
-MANY, OF_A_FLOW = 1 << 16, 3
+MANY, OF_A_FLOW = 5 << 13, 3
 
 
 def fullness(batches: list[Batch]) -> float:
