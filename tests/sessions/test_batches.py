@@ -51,11 +51,11 @@ def rows(exchanges: int, sums: int, flows: int) -> Batch:
     return columns | {"decoded": {}, "strings": []}
 
 
-def test_batches_are_thinned_when_they_have_65536_rows_of_which_a_flow_is_three() -> None:
-    assert fullness([rows(60_000, 5_535, 0)]) < 1
-    assert fullness([rows(60_000, 5_536, 0)]) >= 1
-    assert fullness([rows(32_768, 0, 10_922)]) < 1
-    assert fullness([rows(32_768, 0, 10_923)]) >= 1
+def test_batches_are_thinned_when_they_have_40960_rows_of_which_a_flow_is_three() -> None:
+    assert fullness([rows(40_000, 959, 0)]) < 1
+    assert fullness([rows(40_000, 960, 0)]) >= 1
+    assert fullness([rows(8_192, 0, 10_922)]) < 1
+    assert fullness([rows(8_192, 0, 10_923)]) >= 1
 
 
 def test_batches_are_thinned_when_as_many_rows_came_as_had_stayed() -> None:
