@@ -1,7 +1,7 @@
 """Counts, errors and latency quantiles by procedure. Exchanges that several vantages show count once.
 
 Exchanges are listed or counted (tallies.py). Of those that are counted the decoder gives the latencies as a histogram,
-to 2 %.
+to 2 %; where it gives some, those that are listed are taken likewise, since which are depends on when rows were taken.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask
+from nfsrpc.columns import NAT, NULLS, Array, Mask, isin
 from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, NO_NUMBER, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.tallies import CountedExchanges
+from nfsrpc.sessions.tallies import CountedExchanges, to_2_percent
 from nfsrpc.tables import PROGRAMS, Programs
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
@@ -44,10 +44,12 @@ def programs(exchanges: Exchanges, tallies: CountedExchanges) -> Programs:
         total(exchanged * is_error(rows)),
         strict=True,
     )
-    timed = rows["latency"] != NAT
+    timed = np.flatnonzero(rows["latency"] != NAT)
+    exact, kind = rows["latency"][timed], kinds[timed]
+    listed = np.where(isin(kind, classes), to_2_percent(exact), exact)
     latencies = quantiles(
-        np.concatenate([kinds[timed], classes]),
-        np.concatenate([rows["latency"][timed], histogram["latency"].astype(np.int64)]),
+        np.concatenate([kind, classes]),
+        np.concatenate([listed, histogram["latency"].astype(np.int64)]),
         np.concatenate([exchanged[timed], histogram["exchanges"]]),
         len(first),
     )

@@ -73,15 +73,20 @@ def as_tallies(exchanges: Columns, length: int = INTERVAL) -> Columns:
 
 
 def as_latencies(exchanges: Columns) -> Columns:
-    """The latencies of exchanges to 2 %, as the core has them (core/src/tally.rs), one row each."""
-    latency = np.maximum(exchanges["reply_time"] - exchanges["time"], 1)
+    """The latencies of exchanges to 2 %, one row each."""
+    latency = to_2_percent(exchanges["reply_time"] - exchanges["time"])
+    counts = {name: exchanges[name] for name in ("prog", "vers", "proc")}
+    return counts | {"latency": latency.astype(np.uint64), "exchanges": np.ones(len(latency), dtype=np.uint64)}
+
+
+def to_2_percent(latency: Array) -> Array:
+    """The middles of the classes of latencies, in ns, as the core has them (core/src/tally.rs)."""
+    latency = np.maximum(latency, 1)
     exponent = np.frexp(latency.astype(np.float64))[1].astype(np.int64) - 1
     unit = exponent - FRACTION_BITS
-    middle = np.where(
+    return np.where(
         unit > 0, (latency >> np.maximum(unit, 0) << np.maximum(unit, 0)) + (1 << np.maximum(unit - 1, 0)), latency
     )
-    counts = {name: exchanges[name] for name in ("prog", "vers", "proc")}
-    return counts | {"latency": middle.astype(np.uint64), "exchanges": np.ones(len(latency), dtype=np.uint64)}
 
 
 def left_out_summed(rows: Columns) -> Columns:

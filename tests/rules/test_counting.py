@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import traffic
@@ -13,6 +14,7 @@ from nfsrpc.columns import Table
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches
+from nfsrpc.sessions.tallies import to_2_percent
 from nfsrpc.sources import open_source
 from tests.rules.control_traffic import MONITOR, SERVICES, Control
 from tests.rules.expected import Case
@@ -153,6 +155,21 @@ def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypat
     mix = traffic.PAIRS if lock_rich else traffic.SMALL
     traffic.mixed(mix._replace(frame_us=500), tmp_path / "small.pcap", 20_000)
     check_pieces((tmp_path / "small.pcap").read_bytes())
+
+
+def test_quantiles_do_not_depend_on_what_of_a_procedure_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go_at_once(monkeypatch)
+    traffic.mixed(traffic.PAIRS._replace(frame_us=500), tmp_path / "pairs.pcap", 24_000)
+    sessions = Sessions(decode([in_pieces(tmp_path / "pairs.pcap")], WANTED, counting=COUNTING))
+    summed = sessions.decoded.latencies
+    both = {*zip(summed["prog"].tolist(), summed["proc"].tolist(), strict=True)}
+    both &= {(row.prog, row.proc) for row in sessions["calls"].rows()}
+    rows = [row for row in sessions["programs"].rows() if (row.prog, row.proc) in both]
+    times = np.array([round((row.p50 or 0) * 1e9) for row in rows] + [round((row.p95 or 0) * 1e9) for row in rows])
+    assert len(times) == 4  # of LOCK and UNLOCK
+    assert (to_2_percent(times) == times).all()
 
 
 def let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
