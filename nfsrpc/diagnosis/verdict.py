@@ -25,6 +25,7 @@ from nfsrpc.diagnosis.joined import HEALTHY, joined
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.diagnosis.unread_files import doubted_without
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN
@@ -127,7 +128,8 @@ UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT
 
 def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
     confused = confused_by_steps(every_answer, inputs.clock_steps)
-    answers = doubted(without(every_answer, confused), inputs.damaged_frames)
+    undamaged = doubted(without(every_answer, confused), inputs.damaged_frames)
+    answers = doubted_without(undamaged, inputs.captures.values("file"), skipped) if skipped else undamaged
     found = numbered([answer for answer in answers if isinstance(answer, Finding)])
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])

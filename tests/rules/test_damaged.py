@@ -5,14 +5,18 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
 
+import nfsrpc
 from benchmarks.attacks import NFS, SECOND, Frame, pcap, record
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.damaged_frames import DAMAGE, doubted
+from nfsrpc.diagnosis.unread_files import doubted_without
 from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.sessions import WANTED, Sessions
+from nfsrpc.sources import SourceError
 from nfsrpc.tables import ODDITY_KINDS
 from tests.captures_dir import SETS
 from tests.corruption import Field, Layout, certain_faults, judged
@@ -31,6 +35,30 @@ def test_damaged_evidence_makes_a_finding_likely_and_says_why() -> None:
 @pytest.mark.parametrize("frame", [(0, 6), (1, 7)])
 def test_damage_elsewhere_changes_nothing(frame: tuple[int, int]) -> None:
     assert doubted([FOUND], {frame: "xdr-length"}) == [FOUND]
+
+
+@pytest.mark.parametrize("unread", ["/srv/a/trace.pcap1", "a/trace.pcap"])
+@pytest.mark.parametrize("file", ["trace.pcap0", "a/trace.pcap0"])
+def test_a_finding_of_a_ring_that_lacks_a_file_is_likely_and_says_why(file: str, unread: str) -> None:
+    (found,) = doubted_without([FOUND], [file, "other.pcap"], [SourceError(unread, "this is text, not a capture")])
+    assert isinstance(found, Finding)
+    assert found.certainty == "likely"
+    assert found.explanation == f"Why. {unread} of the same ring could not be read: what it holds may say otherwise."
+
+
+@pytest.mark.parametrize("file", ["other.pcap", "b/trace.pcap0", "trace0"])
+def test_a_file_that_is_unread_elsewhere_changes_nothing(file: str) -> None:
+    skipped = [SourceError(path, "no such file") for path in ("a/trace.pcap1", "a/trace1")]
+    assert doubted_without([FOUND], [file, "trace.pcap0"], skipped) == [FOUND]
+
+
+def test_a_ring_of_which_a_file_cannot_be_read_proves_nothing_for_certain(tmp_path: Path) -> None:
+    demo = Path(__file__).parents[2] / "captures" / "server-without-statd" / "nfssrv-any.pcap"
+    (tmp_path / "trace.pcap0").write_bytes(demo.read_bytes())
+    (tmp_path / "trace.pcap1").write_text("no capture")
+    for names, certainty in ((["trace.pcap0"], "certain"), (["trace.pcap0", "trace.pcap1"], "likely")):
+        diagnosis = nfsrpc.read(*(tmp_path / name for name in names)).diagnosis
+        assert next((found.rule, found.certainty) for found in diagnosis.findings) == ("REG001", certainty)
 
 
 def test_what_is_likely_anyway_stays_as_it_is() -> None:
