@@ -42,6 +42,7 @@ APART = {
     "addresses of IPv6": ("fd00::1.pcap", "fd00::2.pcap"),
     "addresses of IPv6 that look like a time": ("fd00::fe12:30.pcap", "fd00::fe12:31.pcap"),
     "addresses of IPv6 that look like a date": ("2001-10-20--1.pcap", "2001-10-21--1.pcap"),
+    "addresses of IPv6 with underscores": ("2001_10_20__1.pcap", "2001_10_21__1.pcap"),
     "addresses and more": ("10.8.0.1-lo.pcap", "10.8.0.2-lo.pcap"),
     "addresses behind a date": ("20260101-10.11.0.5.pcap", "20260101-10.12.0.5.pcap"),
     "addresses with dashes behind a date": ("20260101-10-11-0-5.pcap", "20260101-10-12-0-5.pcap"),
@@ -125,13 +126,14 @@ def test_names_that_decide_nothing_are_one_ring_where_one_host_sent_all(
         pytest.param([{A}, {B}, {A, B}], [0, 0, 0], id="two addresses of a host, in one file each"),
         pytest.param([{A}, {A}, ()], [0, 0, 0], id="one that is not known"),
         pytest.param([{A}, {B}, ()], [0, 1, 2], id="two hosts, and one that is not known"),
+        pytest.param([{A}, {B}, (), ()], [0, 1, 2, 3], id="two hosts, and two that are not known"),
         pytest.param([{A, B}, {A, C}, {A, B}], [0, 1, 0], id="two hosts that an address goes to and fro between"),
         pytest.param([{A, B}, {A, C}, {A}], [0, 1, 2], id="two hosts, and an address of both"),
         pytest.param([(), (), {A}], [0, 0, 0], id="two that are not known"),
     ],
 )
 def test_no_name_makes_captures_of_two_hosts_one_ring(senders: list[set[str]], rings: list[int]) -> None:
-    assert rings_of(["t.pcap0", "t.pcap1", "t.pcap2"], senders) == rings
+    assert rings_of([f"t.pcap{number}" for number in range(len(senders))], senders) == rings
 
 
 @pytest.mark.parametrize("own", ["169.254.20.10", "172.17.0.1", "10.88.0.1", "192.168.122.1", "fe80::1"])
