@@ -24,7 +24,7 @@ from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import AddressActivity
-from nfsrpc.sources.rings import OWN_NETWORKS, rings_of, without_interface
+from nfsrpc.sources.rings import hosts_of, rings_of
 
 
 class HostsByAddress:
@@ -99,22 +99,21 @@ class HostsByAddress:
 
     @cached_property
     def places(self) -> list[set[Hashable]]:
-        """By vantage what only vantages of one host share: a ring; or, in captures of one folder, the capturing host.
+        """By vantage what only vantages of one host share: a ring; or a folder, and the addresses that sent it.
 
-        Captures of another folder are another node's, whose private networks may have the same addresses. Where the
-        link layer does not show what the host sent, the server is an end of every flow of a node with several clients,
-        too: such captures are of one host only if they are called alike, but for an interface.
+        Captures of another folder are another node's, whose private networks may have the same addresses. Neither an
+        address at an end of every flow nor a name shows a host: a server is an end of every flow of its clients' nodes,
+        and `trace-eth0.pcap` and `trace-lo.pcap` may be what two hosts call their captures.
         """
-        found: list[set[Hashable]] = []
         names, senders = self.decoded.files, senders_by_file(self.decoded.locals)
         rings = rings_of(names, [senders[file] for file in range(len(names))])
-        for number, (files, host) in enumerate(zip(self.decoded.vantages, self.capturing, strict=True)):
-            shared: set[Hashable] = {rings[file] for file in files}
-            if host is not None:
-                shared |= {(os.path.dirname(names[file]), host, without_interface(names[file])) for file in files}
-                if self.marked[number] == host and not self.texts[host].startswith(OWN_NETWORKS):
-                    shared |= {(os.path.dirname(names[file]), host) for file in files}
-            found.append(shared)
+        found: list[set[Hashable]] = [{rings[file] for file in files} for files in self.decoded.vantages]
+        folders = [os.path.dirname(names[files[0]]) for files in self.decoded.vantages]
+        sent = [frozenset().union(*(senders[file] for file in files)) for files in self.decoded.vantages]
+        keys = list(zip(folders, self.marked, strict=True))
+        for number, (key, addresses) in enumerate(zip(keys, hosts_of(keys, sent), strict=True)):
+            if key[1] is not None and self.texts[key[1]] in (addresses or ()):
+                found[number].add((key, addresses))
         return found
 
     @cached_property

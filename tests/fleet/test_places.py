@@ -114,9 +114,11 @@ def test_what_a_package_logs_of_its_errors_is_not_printed(
 
     def analyze(*_: Any) -> None:
         logging.getLogger("paramiko.transport").error("Traceback")
+        raise SourceError("sftp://x", "refused")
 
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(run, "analyze", analyze)
-    fleet_of([], "", "", ())
+    with pytest.raises(SourceError):
+        fleet_of([], "", "", ())
     assert "Traceback" not in capfd.readouterr().err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ NAMES = [
 RINGS = [
     ("trace.pcap0", "trace.pcap1"),
     ("trace-20260101-1200.pcap", "trace-20260101-1201.pcap"),
-    ("trace.1700000000.pcap", "trace.1700000060.pcap"),
     ("trace_00001_20260101120000.pcapng", "trace_00002_20260101120100.pcapng"),
 ]
 
@@ -163,9 +163,33 @@ def clocks(captures: Sequence[Path]) -> list[int]:
     return [row.clock for row in rows]
 
 
-@pytest.mark.parametrize("ahead_s", [60, 90])
-def test_of_two_nodes_with_several_clients_each_nothing_is_certain(ahead_s: int, tmp_path: Path) -> None:
-    """The server is an end of every flow of both, as if both had been captured on it."""
+NODES = [
+    ("node-a.pcap", "node-b.pcap"),
+    ("ibm1.pcap", "ibm2.pcap"),
+    ("ibmcluster_node1.pcap", "ibmcluster_node2.pcap"),
+    ("ensemble1.pcap", "ensemble2.pcap"),
+    ("team1.pcap", "team2.pcap"),
+    ("br1.pcap", "br2.pcap"),
+    ("vlan10.pcap", "vlan20.pcap"),
+    ("lo1.pcap", "lo2.pcap"),
+    ("trace-eth0.pcap", "trace-ens192.pcap"),
+    ("site-lo.pcap", "site-br0.pcap"),
+    ("node-00002001.pcap", "node-00002002.pcap"),
+    ("20260101_10_12_10_5.pcap", "20260101_10_13_10_5.pcap"),
+    ("20260101_12.pcap", "20260101_13.pcap"),
+    ("rack-03:12.pcap", "rack-03:13.pcap"),
+    ("1681915905.pcap", "1681915906.pcap"),
+    ("2112050001.pcap", "2112050002.pcap"),
+]
+WITHOUT_A_NAME: dict[str, Callable[[bytes], Any]] = {
+    "bytes": bytes,
+    "BytesIO": io.BytesIO,
+    "chunks": lambda data: [data[:100], data[100:]],
+}
+
+
+def nodes(ahead_s: int) -> list[bytes]:
+    """Captures of two nodes with several clients each: the server is an end of every flow of both."""
     site = Site()
     more = [site.scenario.host(f"10.8.0.{number}", name=f"pod{number}") for number in (11, 12)]
     held_in_turn(site)
@@ -174,31 +198,89 @@ def test_of_two_nodes_with_several_clients_each_nothing_is_certain(ahead_s: int,
     one, two = (
         merged(*(site.capture(pod, "ethernet") for pod in pods)) for pods in ((site.one, more[0]), (site.two, more[1]))
     )
-    nodes = [one, shifted(two, ahead_s)]
-    assert not certain(written(tmp_path, ("node-a.pcap", "node-b.pcap"), nodes))
-    assert certain(written(tmp_path, ("srv-eth0.pcap", "srv-eth1.pcap"), nodes)), "they are called as of one host"
+    return [one, shifted(two, ahead_s)]
 
 
-def on_the_server(names: Sequence[str], link: Link, folder: Path) -> list[Path]:
-    """What the server's network card and its loopback show, which have no message in common."""
+@pytest.mark.parametrize("ahead_s", [60, 90])
+@pytest.mark.parametrize("names", NODES, ids=" ".join)
+def test_of_two_nodes_with_several_clients_each_nothing_is_certain(
+    names: tuple[str, str], ahead_s: int, tmp_path: Path
+) -> None:
+    """As if both had been captured on the server."""
+    assert not certain(written(tmp_path, names, nodes(ahead_s)))
+
+
+@pytest.mark.parametrize("ahead_s", [60, 90])
+@pytest.mark.parametrize("held", WITHOUT_A_NAME.values(), ids=WITHOUT_A_NAME.keys())
+def test_nor_of_two_nodes_whose_captures_have_no_name(held: Callable[[bytes], Any], ahead_s: int) -> None:
+    assert not certain([held(data) for data in nodes(ahead_s)])
+
+
+def test_it_is_certain_where_the_name_says_that_two_nodes_are_one_ring(tmp_path: Path) -> None:
+    """So the nodes here would accuse the server if their captures were taken for a ring."""
+    assert certain(written(tmp_path, ("trace.pcap0", "trace.pcap1"), nodes(60)))
+
+
+TAKEOVER = [
+    ("node1.pcap", "node2.pcap"),
+    ("primary.pcap", "backup.pcap"),
+    ("trace.pcap0", "trace.pcap1"),
+    ("trace-20260101-1200.pcap", "trace-20260101-1230.pcap"),
+]
+
+
+def takeover(behind_s: int, link: Link) -> list[bytes]:
+    """Captures of two servers, the first one until the address of the service goes over to the second one.
+
+    Each has an address of its own, too. The first client releases the lock before; the second one keeps it afterwards.
+    """
+    scenario = Scenario()
+    service, monitor = scenario.host("10.9.0.1", name="srv"), scenario.host("10.9.0.99", name="monitor")
+    servers = [scenario.host(f"10.9.0.{number}", name=f"n{number}") for number in (11, 12)]
+    one, two = scenario.host("10.8.0.1", name="cl1"), scenario.host("10.8.0.2", name="cl2")
+    monitor.getport(servers[0], "nlm4")
+    lock = one.lock(service, FILE).granted()
+    scenario.wait(5)
+    lock.unlock().granted()
+    scenario.wait(5)
+    before = [scenario.capture(at=host, link=link) for host in (service, servers[0])]
+    later_s = (scenario.now - scenario.segments[0].time) / SECOND + 1
+    scenario.wait(20)
+    monitor.getport(servers[1], "nlm4")
+    two.lock(service, FILE).granted()
+    scenario.wait(5)
+    two.getattr(service, FILE)
+    after = [scenario.capture(at=host, link=link, since=later_s) for host in (service, servers[1])]
+    return [merged(*before), shifted(merged(*after), -behind_s)]
+
+
+@pytest.mark.parametrize("behind_s", [60, 90])
+@pytest.mark.parametrize("link", ["sll", "sll2"])
+@pytest.mark.parametrize("names", TAKEOVER, ids=" ".join)
+def test_of_two_servers_that_share_an_address_nothing_is_certain(
+    names: tuple[str, str], link: Link, behind_s: int, tmp_path: Path
+) -> None:
+    paths = written(tmp_path, names, takeover(behind_s, link))
+    assert not certain(paths)
+    assert len(set(clocks(paths))) == 2
+
+
+@pytest.mark.parametrize("behind_s", [60, 90])
+def test_nor_of_servers_whose_captures_have_no_name(behind_s: int) -> None:
+    assert not certain(takeover(behind_s, "sll2"))
+
+
+ON_ONE_HOST = [("srv-eth0.pcap", "srv-lo.pcap"), ("eth0.pcap", "lo.pcap"), ("10.9.0.1.pcap0", "10.9.0.1-lo.pcap0")]
+
+
+@pytest.mark.parametrize("names", ON_ONE_HOST, ids=" ".join)
+def test_no_name_of_an_interface_makes_one_host(names: tuple[str, str], tmp_path: Path) -> None:
+    """The server's network card and its loopback, which have no message in common, may as well be of two hosts."""
     site = Site()
     held_in_turn(site)
     site.server.getport(site.server, "nsm1")
-    wire = site.scenario.capture(at=site.server, link=link)
-    return written(folder, names, [wire, site.scenario.capture(at=site.server, on="lo", link=link)])
-
-
-ALIKE = [("srv-eth0.pcap", "srv-lo.pcap"), ("eth0.pcap", "lo.pcap"), ("10.9.0.1.pcap0", "10.9.0.1-lo.pcap0")]
-
-
-@pytest.mark.parametrize("names", ALIKE, ids=" ".join)
-def test_captures_of_one_host_that_are_called_alike_have_one_clock(names: tuple[str, str], tmp_path: Path) -> None:
-    assert clocks(on_the_server(names, "ethernet", tmp_path)) == [0, 0]
-
-
-@pytest.mark.parametrize("names", [("node-a.pcap", "srv-lo.pcap"), ("a/srv-eth0.pcap", "b/srv-lo.pcap")], ids=" ".join)
-def test_where_the_name_is_another_they_may_be_of_two_hosts(names: tuple[str, str], tmp_path: Path) -> None:
-    assert len(set(clocks(on_the_server(names, "ethernet", tmp_path)))) == 2
+    captures = [site.scenario.capture(at=site.server), site.scenario.capture(at=site.server, on="lo")]
+    assert len(set(clocks(written(tmp_path, names, captures)))) == 2
 
 
 def sent_by_one_host(address: str, folder: Path) -> list[Path]:
@@ -217,6 +299,19 @@ def sent_by_one_host(address: str, folder: Path) -> list[Path]:
 
 def test_captures_that_one_host_sent_have_one_clock_whatever_they_are_called(tmp_path: Path) -> None:
     assert clocks(sent_by_one_host("10.8.0.1", tmp_path)) == [0, 0]
+
+
+def test_a_capture_that_lacks_an_address_of_its_host_has_its_clock(tmp_path: Path) -> None:
+    scenario = Scenario()
+    server, client = scenario.host("10.9.0.1", name="srv"), scenario.host("10.8.0.1", name="cl1")
+    other = scenario.host("10.8.1.1", name="cl1")
+    client.getattr(server, FILE)
+    scenario.wait(300)
+    client.lock(server, FILE).granted()
+    other.getattr(server, FILE)
+    before = scenario.capture(at=client, link="sll2", until=100)
+    after = [scenario.capture(at=host, link="sll2", since=100) for host in (client, other)]
+    assert clocks(written(tmp_path, ("before.pcap", "after.pcap"), [before, merged(*after)])) == [0, 0]
 
 
 def test_an_address_that_every_host_may_have_shows_no_host(tmp_path: Path) -> None:
