@@ -52,7 +52,9 @@ def contested(sessions: LocksOfClocks) -> Array:
     files = holds.file[known]
     alone = np.bincount(files[holds.exclusive[known]], minlength=int(holds.file.max(initial=0)) + 1) > 0
     # Where there are several of both, there are two sessions that have neither in common.
-    several = alone & have_several(files, clock[known], len(alone)) & have_several(files, holds.owner[known], len(alone))
+    several = (
+        alone & have_several(files, clock[known], len(alone)) & have_several(files, holds.owner[known], len(alone))
+    )
     return np.flatnonzero(known & several[holds.file])
 
 

@@ -207,8 +207,9 @@ class Exchanges:
     def _whole(self) -> Mask:
         """Which rows show a call that was sent once, and its reply."""
         raw = self.raw
-        whole: Mask = (raw["call_frame"] != 0) & (raw["reply_frame"] != 0)
-        return whole & (raw["retransmits"] == 0) & (raw["flags"] & REPEATED == 0)
+        both = (raw["call_frame"] != 0) & (raw["reply_frame"] != 0)
+        whole: Mask = both & (raw["retransmits"] == 0) & (raw["flags"] & REPEATED == 0)
+        return whole
 
     @cached_property
     def duplicate_of(self) -> Array:
