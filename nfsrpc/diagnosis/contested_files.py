@@ -50,12 +50,11 @@ def contested(sessions: LocksOfClocks) -> Array:
     clock = np.repeat(np.arange(len(sessions.inputs)), np.diff(sessions.starts))
     known = np.concatenate([each.locks.valid("fh") & had(each.locks) for each in sessions.inputs])
     files = holds.file[known]
-    alone = np.bincount(files[holds.exclusive[known]], minlength=int(holds.file.max(initial=0)) + 1) > 0
+    found = np.bincount(files[holds.exclusive[known]], minlength=int(holds.file.max(initial=0)) + 1) > 0
     # Where there are several of both, there are two sessions that have neither in common.
-    several = (
-        alone & have_several(files, clock[known], len(alone)) & have_several(files, holds.owner[known], len(alone))
-    )
-    return np.flatnonzero(known & several[holds.file])
+    for column in (clock, holds.owner):
+        found &= have_several(files, column[known], len(found))
+    return np.flatnonzero(known & found[holds.file])
 
 
 def had(locks: Locks) -> Mask:

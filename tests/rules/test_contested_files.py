@@ -54,7 +54,7 @@ def test_a_retransmission_in_the_next_capture_moves_no_clock(
     """It would by 58 s: so B would get the lock that A holds."""
     site = Site()
     a, b, c = site.clients
-    slow = c.lock(site.server, "/srv/slow")
+    slow = [c.lock(site.server, f"/srv/slow{number}") for number in range(2)]
     site.at(2)
     held = a.lock(site.server, FILE).granted()
     site.at(40)
@@ -62,9 +62,11 @@ def test_a_retransmission_in_the_next_capture_moves_no_clock(
     site.at(45)
     site.asked()
     site.at(resent_s)
-    slow.resend()
+    for lock in slow:
+        lock.resend()
     site.scenario.tick()
-    slow.granted()
+    for lock in slow:
+        lock.granted()
     site.at(resent_s + 12)
     b.lock(site.server, FILE).granted()
     site.at(resent_s + 22)
@@ -79,6 +81,27 @@ def test_a_retransmission_in_the_next_capture_moves_no_clock(
         # The reply is in the second file: the LOCK of the first one is not without an answer.
         assert "LCK001" not in {found.rule for found in trace.diagnosis.findings}
         assert trace.verdict.state == "cannot-tell"
+
+
+def test_a_clock_is_not_moved_by_calls_whose_first_copy_one_capture_lacks() -> None:
+    """Of three calls that were retransmitted the capture at the server, begun later, shows the second copy alone."""
+    site = Site()
+    client = site.clients[0]
+    slow = [client.lock(site.server, f"/srv/slow{number}") for number in range(3)]
+    site.at(58)
+    for lock in slow:
+        lock.resend()
+    site.scenario.tick()
+    for lock in slow:
+        lock.granted()
+    site.at(60)
+    for _ in range(2):
+        client.getattr(site.server, "/srv")
+    late = shifted(site.scenario.capture(at=site.server, since=50), 600)
+    trace = nfsrpc.read(site.scenario.capture(at=client), late)
+    offsets = trace.tables["captures"]["offset_s"]
+    assert trace.tables["captures"]["clock"].tolist() == [0, 0]
+    assert offsets[1] - offsets[0] == pytest.approx(600, abs=0.1)
 
 
 def held_by(site: Site, client: Host, file: str, *, exclusive: bool = True) -> None:
@@ -120,6 +143,21 @@ def test_clients_that_lock_files_of_their_own_are_healthy() -> None:
     found = diagnosed(site)
     assert found.verdict.state == "healthy"
     assert "LCK009" in {answer.rule for answer in found.clear}
+
+
+def test_clients_of_one_clock_that_lock_one_file_in_turn_are_healthy() -> None:
+    """Beside a capture by another clock whose client locks a file of its own."""
+    site = Site()
+    one, two, three = site.clients
+    for client in (one, three):
+        client.lock(site.server, FILE).granted().unlock().granted()
+    held_by(site, two, "/srv/another")
+    site.at(30)
+    site.asked()
+    captures = site.scenario.capture(at=[one, three]), shifted(site.scenario.capture(at=two), 600)
+    trace = nfsrpc.read(*captures)
+    assert trace.tables["captures"]["clock"].tolist() == [0, 1]
+    assert trace.verdict.state == "healthy"
 
 
 def test_shared_locks_of_one_file_are_healthy_and_one_exclusive_is_not() -> None:
