@@ -160,6 +160,22 @@ def test_clients_of_one_clock_that_lock_one_file_in_turn_are_healthy() -> None:
     assert trace.verdict.state == "healthy"
 
 
+def test_a_lock_of_which_a_capture_shows_only_the_unlock_counts() -> None:
+    site = Site()
+    one, two, _ = site.clients
+    held_by(site, one, FILE)
+    held = two.lock(site.server, FILE).granted()
+    site.at(10)
+    held_by(site, two, "/srv/another")
+    held.unlock().granted()
+    site.at(30)
+    site.asked()
+    trace = nfsrpc.read(site.scenario.capture(at=one), shifted(site.scenario.capture(at=two, since=5), 600))
+    assert trace.tables["captures"]["clock"].tolist() == [0, 1]
+    assert trace.verdict.state == "cannot-tell"
+    assert "to clients whose clocks no message compares" in trace.verdict.summary
+
+
 def test_shared_locks_of_one_file_are_healthy_and_one_exclusive_is_not() -> None:
     for alone, state in ((False, "healthy"), (True, "cannot-tell")):
         site = Site()
