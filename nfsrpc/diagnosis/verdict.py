@@ -84,6 +84,7 @@ def diagnose(
         each = (with_roles(Inputs(clock), whole) for clock in clocks)
         found = joined([concluded_of(inputs, of_each, settings, skipped, limited) for inputs in each])
         found = with_holders(found, clocks, limited)
+        found = limited(lambda: across(found, clocks), at_the_end=True)
         answers = ask(whole, [check for check in checks if check not in of_each], settings, limited)
         about = [answer for answer in answers if isinstance(answer, Finding)]
         return replace(found, findings=(*found.findings, *about), settings=in_force)
@@ -114,6 +115,13 @@ def with_holders(found: Diagnosis, clocks: Sequence[OfClock], limited: Limited) 
         return limited(lambda: with_holders_elsewhere(found, clocks))
     except CutShort:
         return found
+
+
+def across(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagnosis:
+    """The diagnosis without what no clock by itself shows."""
+    from nfsrpc.diagnosis.contested_files import with_contested_files
+
+    return with_contested_files(found, clocks)
 
 
 def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:

@@ -2,9 +2,14 @@
 
 Rows of different capture points with equal keys (addresses, ports, xid, procedure) that are close in time, once the
 difference of the clocks is taken away, are one. A vantage is one capture point, or has one on each side of an address
-translation (translations.py), where its clock is the same. The difference of two clocks is the median over keys that
-occur once at either, and where a capture is long enough it drifts: the medians of its first and its last third show how
-fast. Vantages without a common message share a clock only where they are of one host (hosts.py).
+translation (translations.py), where its clock is the same.
+
+Vantages of one host (hosts.py) have one clock. The difference of two others is the median over keys that occur once at
+either, and where a capture is long enough it drifts: the medians of its first and its last third show how fast. A call
+and its retransmission have one key, and where one capture ends before the other begins each shows one of them, apart by
+the timer of the client. So clocks are compared by exchanges that both vantages show whole, with one call each, and by
+at least two of them: a client whose call was answered retransmits it only if the reply was lost. Without those any row
+compares them whose two times are closer together than a client's shortest timer. Other vantages share no clock.
 """
 
 from __future__ import annotations
@@ -26,6 +31,12 @@ TOLERANCE = 3_000_000_000
 # Fewer messages, or a shorter time between them, show jitter rather than a clock's drift.
 DRIFT_MESSAGES = 30
 DRIFT_NS = 60_000_000_000
+
+# One exchange may still be a call whose reply was lost, and its retransmission.
+COMPARABLE = 2
+# A client retransmits no sooner than this: glibc and libtirpc over UDP after 1 s or more, lockd after 10 s.
+SHORTEST_TIMER = 1_000_000_000
+EVER = int(np.iinfo(np.int64).max)
 
 # A key that occurs so often at each of two capture points is as many messages, in one order.
 MOST_AGAIN = 8
@@ -54,8 +65,12 @@ class Sightings:
         point: Array | None = None,
         places: Places = (),
         known: Clocks | None = None,
+        whole: Mask | None = None,
     ) -> None:
-        """`point` is the capture point of each row, where vantages have several; `known`: the clocks, if they are."""
+        """`point` is the capture point of each row, where vantages have several; `known`: the clocks, if they are.
+
+        `whole`: which rows show a call, sent once, and its reply; by default all.
+        """
         self.length = len(time)
         self.vantages = vantages
         self.places, self.known = places, known
@@ -67,6 +82,7 @@ class Sightings:
             self.rows = np.flatnonzero(in_several(groups, point) & (time != NAT))
             self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
             self.point = point[self.rows]
+            self.whole = np.ones(len(self.rows), dtype=np.bool_) if whole is None else whole[self.rows]
 
     @cached_property
     def clocks(self) -> Clocks:
@@ -99,10 +115,11 @@ class Sightings:
 
     def _ways(self) -> list[Once | Housemates]:
         """The ways by which one clock is compared with another, the best first."""
-        found: list[Once | Housemates] = []
+        found: list[Once | Housemates] = [Housemates(self.places)]
         if len(self.rows):
-            found += [self._once(1), self._once(MOST_AGAIN)]
-        return [*found, Housemates(self.places)]
+            whole, any_row = (self.whole, COMPARABLE, EVER), (np.ones_like(self.whole), 1, SHORTEST_TIMER)
+            found += [self._once(most, *which) for which in (whole, any_row) for most in (1, MOST_AGAIN)]
+        return found
 
     @staticmethod
     def _align(clocks: Clocks, vantage: int, known: Mask, way: Once | Housemates) -> None:
@@ -118,19 +135,19 @@ class Sightings:
         clocks.drift[vantage] = clocks.drift[its] + drift_of(when, apart)
         clocks.middle[vantage] = int(median(when))
 
-    def _once(self, most: int) -> Once:
-        """The rows whose keys occur once at their capture points, or so often at each, and are then one by one."""
+    def _once(self, most: int, chosen: Mask, least: int, within: int) -> Once:
+        """The chosen rows whose keys occur once at their capture points, or so often at each, then one by one."""
         pairs, _ = group(self.groups, self.point)
         times = np.bincount(pairs)[pairs]
         order = np.lexsort((self.time, pairs))
         place = np.empty(len(order), dtype=np.int64)  # of a row among those of its key at its point
         starts = np.r_[True, pairs[order][1:] != pairs[order][:-1]]
         place[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
-        rows = np.flatnonzero(times <= most)
+        rows = np.flatnonzero((times <= most) & chosen)
         groups, _ = group(self.groups[rows], times[rows], place[rows])
         order = np.lexsort((self.vantage[rows], groups))
         rows = rows[order]
-        return Once(groups[order], self.vantage[rows], self.time[rows])
+        return Once(groups[order], self.vantage[rows], self.time[rows], least, within)
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clocks of their references."""
@@ -157,10 +174,14 @@ class Sightings:
 
 
 class Once:
-    """Rows sorted by group and vantage, at most one of each for every capture point."""
+    """Rows sorted by group and vantage, at most one of each for every capture point.
 
-    def __init__(self, groups: Array, vantage: Array, time: Array) -> None:
+    Two vantages are compared by at least `least` groups, whose times are no further apart than `within`.
+    """
+
+    def __init__(self, groups: Array, vantage: Array, time: Array, least: int, within: int) -> None:
         self.groups, self.vantage, self.time = groups, vantage, time
+        self.least, self.within = least, within
         self.starts, self.ends = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
 
     @cached_property
@@ -173,20 +194,21 @@ class Once:
 
     @cached_property
     def neighbours(self) -> Mapping[int, set[int]]:
-        """The vantages that have messages in common, by vantage: of those of one message each and the next."""
+        """The vantages with enough messages in common, by vantage: of those of one message each and the next."""
         alike = (self.groups[1:] == self.groups[:-1]) & (self.vantage[1:] != self.vantage[:-1])
-        pairs = np.unique(np.stack([self.vantage[:-1][alike], self.vantage[1:][alike]]), axis=1)
-        return both_ways(map(tuple, pairs.T.tolist()))
+        alike &= np.abs(self.time[1:] - self.time[:-1]) <= self.within
+        pairs = np.stack([self.vantage[:-1][alike], self.vantage[1:][alike]])
+        pairs, messages = np.unique(pairs, axis=1, return_counts=True)
+        return both_ways(map(tuple, pairs.T[messages >= self.least].tolist()))
 
     def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
-        """The times of a vantage's rows, the first known vantage that has some of the same groups, and its times."""
+        """The times of a vantage's rows, its first known neighbour, and the times that the same groups have there."""
         mine = self._of_vantage[vantage]
         count = self.ends[mine] - self.starts[mine]
         others = np.repeat(self.ends[mine] - np.cumsum(count), count) + np.arange(int(count.sum()))
         mine = np.repeat(mine, count)
-        chosen = known[self.vantage[others]]
-        reference = int(self.vantage[others[chosen]].min(initial=len(known)))
-        chosen &= self.vantage[others] == reference
+        reference = min(near for near in self.neighbours[vantage] if known[near])
+        chosen = (self.vantage[others] == reference) & (np.abs(self.time[mine] - self.time[others]) <= self.within)
         return self.time[mine[chosen]], reference, self.time[others[chosen]]
 
 

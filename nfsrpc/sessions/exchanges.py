@@ -128,7 +128,7 @@ class Exchanges:
         decided = self._reply_side_captured(rows) & self._is_long_unanswered(rows)
         # A copy that was sent, or captured, after the reply to the first: what it asked has been answered.
         decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS | REPEATED) == 0
-        decided &= ~self._perhaps_counted(rows)
+        decided &= ~self._perhaps_counted(rows) & ~self._retransmitted_later(rows)
         codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
         return codes
 
@@ -180,6 +180,20 @@ class Exchanges:
         perhaps: Mask = (time != NAT) & (everywhere > here)
         return perhaps
 
+    def _retransmitted_later(self, rows: Array) -> Mask:
+        """Whether another vantage of the same clock shows the call after the capture of this one ended."""
+        later = np.zeros(len(self), dtype=np.bool_)
+        sightings = self._sightings
+        if len(self.decoded.vantages) > 1 and len(rows) and len(sightings.rows):
+            vantage, clock = sightings.vantage, self.clocks.reference[sightings.vantage]
+            times = self.by_first_clock(sightings.time, vantage)
+            groups, first = group(sightings.groups, clock)
+            latest = np.full(len(first), NAT)
+            np.maximum.at(latest, groups, times)
+            later[sightings.rows] = latest[groups] > self.by_first_clock(self.decoded.vantage_ends[vantage], vantage)
+        found: Mask = later[rows]
+        return found
+
     @cached_property
     def _sightings(self) -> Sightings:
         names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
@@ -187,7 +201,15 @@ class Exchanges:
         points = None if self.once else self.points
         vantages = len(self.decoded.vantages)
         places = self._places() if vantages > 1 and self._known is None else ()
-        return Sightings(keys, self.raw["time"], self.vantage, vantages, points, places, self._known)
+        return Sightings(keys, self.raw["time"], self.vantage, vantages, points, places, self._known, self._whole)
+
+    @property
+    def _whole(self) -> Mask:
+        """Which rows show a call that was sent once, and its reply."""
+        raw = self.raw
+        both = (raw["call_frame"] != 0) & (raw["reply_frame"] != 0)
+        whole: Mask = both & (raw["retransmits"] == 0) & (raw["flags"] & REPEATED == 0)
+        return whole
 
     @cached_property
     def duplicate_of(self) -> Array:

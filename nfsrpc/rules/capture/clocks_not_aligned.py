@@ -1,17 +1,20 @@
 """Captures of which nothing shows how their clocks differ.
 
 Sees
-    Captures of several hosts that have no message in common. A message that both captured would show by how much one
-    clock is ahead of the other.
+    Captures of several hosts that have too few exchanges in common. Exchanges that both captured whole would show by
+    how much one clock is ahead of the other. Two of them are needed, each with one call and its reply: a call in one
+    capture may be the retransmission of that in the other.
 
 Why it matters
     What one of them shows cannot be ordered against what another shows: whether a lock was released before or after
     another client waited for it is not known. Each is judged by itself, and faults that several show are one. Who held
     a lock that another client waited for is not named where only another one of them shows it: LCK011 and LCK016 say
-    who it was if the clocks agree.
+    who it was if the clocks agree. Where clients of several of them locked one file, rules that compare what clients
+    hold (LCK003, LCK009 and others) cannot pass, and the verdict is not healthy.
 
 Not flagged when
-    All captures have messages in common, directly or by way of others, or were taken on one host.
+    All captures have exchanges in common, directly or by way of others, or a message that both show within 1 s, or were
+    taken on one host.
 
 How to confirm
     chronyc tracking on both hosts shows how far their clocks are off now.
@@ -45,8 +48,8 @@ def check(clocks: tuple[tuple[str, ...], ...]) -> Iterator[Answer]:
             host=None,
             title=f"captures of {len(clocks)} clocks that cannot be compared",
             explanation=(
-                f"No message was captured by two of these: {groups}. What one of them shows is not compared in time "
-                "with what another shows; each is judged by itself."
+                f"No two of these show enough of the same exchanges: {groups}. What one of them shows is not compared "
+                "in time with what another shows; each is judged by itself."
             ),
             count=len(clocks),
         )

@@ -44,6 +44,7 @@ RULE = Rule(
     "error",
     explains=("LCK011",),
     timed="always",
+    compares_holders=True,
     judges="lock requests with their range",
     passes="no lock was free while a client waited for it",
 )

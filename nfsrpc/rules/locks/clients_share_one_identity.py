@@ -40,6 +40,7 @@ RULE = Rule(
     "warning",
     explains=("LCK008", "LCK009", "MON005"),
     timed="always",
+    compares_holders=True,
     judges="granted locks",
     passes="no range was granted to one owner on two connections at once",
 )

@@ -54,6 +54,7 @@ RULE = Rule(
     explains=("LCK015",),
     timed="always",
     log=("reclaim-failed", "out-of-sync"),
+    compares_holders=True,
     judges="granted locks",
     passes="no lock was granted while another held its range",
 )

@@ -49,6 +49,7 @@ RULE = Rule(
     "warning",
     explains=("LCK011", "LCK016", "CBK001", "NET001", "NET003"),
     timed="always",
+    compares_holders=True,
     judges="lock requests with their range",
     passes="the hosts of the holders that others waited for were alive, or the waits were short",
 )

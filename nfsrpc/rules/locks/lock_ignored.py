@@ -51,6 +51,7 @@ RULE = Rule(
     "LCK013",
     "lock-ignored",
     "info",
+    compares_holders=True,
     judges="locks granted in time",
     passes="no host wrote to a file that another had locked",
 )

@@ -42,6 +42,7 @@ RULE = Rule(
     "warning",
     explains=("LCK006", "LCK010", "LCK011"),
     timed="always",
+    compares_holders=True,
     judges="lock requests with their range",
     passes="no owners waited for each other",
 )

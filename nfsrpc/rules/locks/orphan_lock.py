@@ -52,6 +52,7 @@ RULE = Rule(
     explains=("LCK010", "LCK011", "LCK016"),
     timed="always",
     log=("out-of-sync",),
+    compares_holders=True,
     judges="lock requests with their range",
     passes="no lock was kept for an owner that no longer has it",
 )
