@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from nfsrpc.sessions import Sessions
 
 HANDOVER_S = 1e-4
+NOT_OF_A_FLEET = {
+    "--dmesg": "a fleet is judged without kernel logs; analyze the captures of their node with it",
+    "--jobs": "each worker of a fleet decodes with one processor",
+    "-": "workers cannot read standard input; analyze it without --dask and --scheduler",
+}
 
 
 class ReportFormat(StrEnum):
@@ -63,8 +68,9 @@ def analyze(
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds, hosts)
     if dask or scheduler:
-        if dmesg:
-            fail("--dmesg: a fleet is judged without kernel logs; analyze the captures of their node with it")
+        for option, given in (("--dmesg", dmesg), ("--jobs", jobs), ("-", "-" in traces)):
+            if given:
+                fail(f"{option}: {NOT_OF_A_FLEET[option]}")
         analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose, exit_code)
         return
     if cache:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
 
 CONNECT_S = 10  # for a scheduler that does not answer, or has no worker
+EXAMPLE = "give it like tcp://HOST:8786"
 LOCAL = "127.0.0.1:0"  # of the HTTP server that a scheduler always has: any port, and for this machine alone
 
 
@@ -28,7 +29,11 @@ def cluster(scheduler: str) -> Iterator[Any]:
     """A client of the scheduler at an address; without one, of a cluster of this machine's cores."""
     distributed = extra("fleet", "distributed", "a fleet")
     if scheduler:
-        with distributed.Client(scheduler, timeout=CONNECT_S) as client:
+        try:
+            connected = distributed.Client(scheduler, timeout=CONNECT_S)
+        except (ValueError, TypeError) as error:  # TypeError: of tls:// and ucx:// that are not configured
+            raise SourceError(scheduler, f"is no address of a scheduler: {error}", EXAMPLE) from error
+        with connected as client:
             try:
                 client.wait_for_workers(1, timeout=CONNECT_S)
             except TimeoutError as error:

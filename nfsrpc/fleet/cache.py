@@ -18,12 +18,13 @@ from importlib.metadata import version
 from typing import Any
 
 from nfsrpc.extras import extra
-from nfsrpc.fleet.arrow import NUMBERS, ArrowTable, packed, pyarrow, unpacked
-from nfsrpc.fleet.places import SEPARATOR, Node, located, refusing, stored
+from nfsrpc.fleet.arrow import LISTS, NUMBERS, ArrowTable, packed, pyarrow, unpacked
+from nfsrpc.fleet.places import Node, located, refusing, stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.sources.archive import Member
 from nfsrpc.sources.in_memory import InMemory
+from nfsrpc.sources.name import SEPARATOR
 from nfsrpc.sources.rings import ring_name
 from nfsrpc.sources.source import Readable
 
@@ -136,10 +137,12 @@ def kept(cache: str, key: str, node: Node) -> NodeRows | None:
     """The rows that the cache has under a key, as those of a node; None where it has none, or none that is whole."""
     try:
         with refusing(cache, "cannot be read"):
-            manifest = json.loads(read(cache, f"{key}/{MANIFEST}"))
+            manifest, numbers = json.loads(read(cache, f"{key}/{MANIFEST}")), range(len(node.files))
             vantages = [
                 VantageRows(
-                    vantage["files"], packed(tables(cache, f"{key}/{number}", vantage["tables"])), vantage["lists"]
+                    [numbers.index(file) for file in vantage["files"]],
+                    packed(tables(cache, f"{key}/{number}", vantage["tables"])),
+                    {name: vantage["lists"][name] for name in LISTS},
                 )
                 for number, vantage in enumerate(manifest["vantages"])
             ]
@@ -147,7 +150,7 @@ def kept(cache: str, key: str, node: Node) -> NodeRows | None:
             known = manifest["rows"], pairs, frozenset(manifest["servers"])
     except SourceError:
         return None
-    return NodeRows(node.name, list(node.files), vantages, {}, [], *known)
+    return NodeRows(node.name, list(node.files), vantages, {}, [], *known) if vantages else None
 
 
 def tables(cache: str, prefix: str, digests: Mapping[str, str]) -> dict[str, ArrowTable]:

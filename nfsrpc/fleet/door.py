@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc import trace
+from nfsrpc.sources.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,6 +59,8 @@ def named(captures: Iterable[Any]) -> Iterator[str]:
     """The names of captures that other processes can open."""
     for capture in captures:
         if isinstance(capture, str | os.PathLike):
+            if os.fspath(capture) == STANDARD_INPUT:
+                raise ValueError("workers cannot read standard input")
             yield os.fspath(capture)
         elif isinstance(capture, Iterable) and not isinstance(capture, bytes | bytearray | memoryview):
             yield from named(capture)

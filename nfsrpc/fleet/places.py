@@ -22,9 +22,9 @@ from nfsrpc.extras import extra
 from nfsrpc.sources import Capture, SourceError, find_captures
 from nfsrpc.sources.find import CAPTURE_NAME
 from nfsrpc.sources.in_memory import InMemory
+from nfsrpc.sources.name import SEPARATOR
 from nfsrpc.sources.source import Readable
 
-SEPARATOR = "://"
 PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 LONGEST = 200  # of what a package says; pyarrow lists each place where it looked for libjvm
 ON_DISK = "file://"

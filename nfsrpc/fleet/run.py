@@ -55,6 +55,7 @@ class Short(NamedTuple):
     """What of a decoded node passes the scheduler."""
 
     summary: Summary
+    unread: list[tuple[str, str, str]]  # where none of its files could be read: their names, reasons, remedies
     cached: bool = False
     uncached: str = ""
 
@@ -73,7 +74,7 @@ class DecodedFleet(NamedTuple):
 def analyze(
     traces: Sequence[str], client: Any, cache: str = "", settings: Any = (), progress: Progress | None = None
 ) -> Fleet:
-    """Judges the captures of a fleet on a cluster of Dask. Raises SourceError where nothing names a capture."""
+    """Judges the captures of a fleet on a cluster of Dask. Raises SourceError where no file can be read."""
     fleet = decoded(traces, client, cache, progress)
     groups = groups_of(fleet.summaries)
     together = [judging(client, fleet, group, settings) for group in groups]
@@ -96,21 +97,18 @@ def read(traces: Sequence[str], client: Any, cache: str = "", progress: Progress
     """The trace of a fleet's captures, decoded on a cluster and joined here. Raises SourceError where there is none."""
     fleet = decoded(traces, client, cache, progress)
     found = [decoded.rows for decoded in client.gather(fleet.rows)]
-    errors = [*fleet.errors, *(SourceError(*fields) for rows in found for fields in rows.skipped)]
-    if not any(rows.vantages for rows in found):
-        raise none_of(errors)
     return trace_of([*found, NodeRows("", [], [], {}, list(map(described, fleet.errors)))])
 
 
 def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress | None) -> DecodedFleet:
-    """The fleet with the rows of each node on the worker that decoded it."""
+    """The fleet with the rows of each node on the worker that decoded it. Raises SourceError where none has rows."""
     as_completed = extra("fleet", "distributed", "a fleet").as_completed
     pyarrow()
     found, errors = nodes(traces)
     if not found:
         raise none_of(errors) if errors else ValueError("no capture is given")
-    if cache:
-        client.submit(check, cache, pure=False).result()
+    if cache and (refused := client.submit(refusal, cache, pure=False).result()):
+        raise SourceError(*refused)
     rows = [client.submit(decode_node, node, cache, **TASK) for node in found]
     shorts = [client.submit(summary, future, **TASK) for future in rows]
     numbers = {future.key: number for number, future in enumerate(shorts)}
@@ -120,9 +118,12 @@ def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress |
     known: list[Short] = []
     for number, short in enumerate(results(client, shorts)):
         if isinstance(short, BaseException):
-            rows[number] = client.submit(lost, found[number], f"was not decoded: {reason(short)}", **TASK)
-            short = Short(Summary(0, frozenset()))
+            why = f"was not decoded: {reason(short)}"
+            rows[number] = client.submit(lost, found[number], why, **TASK)
+            short = summary(lost(found[number], why))
         known.append(short)
+    if all(short.unread for short in known):
+        raise none_of([*errors, *(SourceError(*fields) for short in known for fields in short.unread)])
     uncached = tuple(short.uncached for short in known if short.uncached)
     cached = sum(short.cached for short in known)
     return DecodedFleet(found, errors, rows, [short.summary for short in known], cached, uncached)
@@ -164,6 +165,15 @@ def reason(error: BaseException) -> str:
 # Tasks of workers
 
 
+def refusal(cache: str) -> tuple[str, str, str] | None:
+    """Why nothing can be written to a cache: as text, for what a package raised beneath it may not be pickled."""
+    try:
+        check(cache)
+    except SourceError as error:
+        return described(error)
+    return None
+
+
 def decode_node(node: Node, cache: str) -> DecodedNode:
     """The rows of a node: those that the cache has, else made of its captures, and kept if nothing failed meanwhile."""
     state = or_none(state_of, node.files) if cache else None
@@ -195,7 +205,8 @@ def or_none(name: Callable[[Sequence[T]], str], files: Sequence[T]) -> str | Non
 
 def summary(decoded: DecodedNode) -> Short:
     rows, cached, uncached = decoded
-    return Short(Summary(rows.rows, rows.pairs, rows.servers), cached, uncached)
+    unread = [] if rows.vantages else rows.skipped
+    return Short(Summary(rows.rows, rows.pairs, rows.servers), unread, cached, uncached)
 
 
 def lost(node: Node, why: str) -> DecodedNode:

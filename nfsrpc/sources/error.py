@@ -4,9 +4,10 @@ It is raised where no file can be read. Where others can, it is plain data: one 
 """
 
 from nfsrpc.printable import clean
-from nfsrpc.sources.name import shown_name
+from nfsrpc.sources.name import SEPARATOR, shown_name
 
 ROOT_ONLY = "tcpdump's files belong to root: read it with sudo"
+READS_URLS = "it looks like a URL: nfsrpc analyze --dask reads those"
 
 
 class SourceError(Exception):
@@ -20,3 +21,8 @@ class SourceError(Exception):
 
     def __str__(self) -> str:
         return clean(f"{self.path}: {self.reason}" + (f" ({self.remedy})" if self.remedy else ""))
+
+
+def missing(path: str, reason: str = "no such file") -> SourceError:
+    """The error of a name that leads to no file."""
+    return SourceError(path, reason, READS_URLS if SEPARATOR in path else "")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from nfsrpc.sources import pcap
 from nfsrpc.sources.archive import INCIDENTS, Member, is_archive_at, members_of
-from nfsrpc.sources.error import SourceError
+from nfsrpc.sources.error import SourceError, missing
 from nfsrpc.sources.rings import COMPRESSED, SUFFIX, ring_name
 from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
 
@@ -49,7 +49,7 @@ def _expand(path: str) -> Iterator[Found]:
     elif path != STANDARD_INPUT and glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path))
         if not matches:
-            yield SourceError(path, "no file matches")
+            yield missing(path, "no file matches")
         for match in matches:
             yield from _captures_in(match) if os.path.isdir(match) else _file(match, _irregular(match))
     else:

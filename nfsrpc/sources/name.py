@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+SEPARATOR = "://"  # of a URL, behind its scheme
+
 
 def shown_name(name: str) -> str:
     r"""A file's name for reports and tables: bytes that are no UTF-8, which Python holds as surrogates, are escaped.

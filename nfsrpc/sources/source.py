@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from nfsrpc.sources.compression import LONGEST_MAGIC, Damaged, decompress, recognise
-from nfsrpc.sources.error import ROOT_ONLY, SourceError
+from nfsrpc.sources.error import ROOT_ONLY, SourceError, missing
 from nfsrpc.sources.readahead import read_ahead
 
 STANDARD_INPUT = "-"
@@ -153,7 +153,7 @@ def _size(file: io.FileIO) -> int | None:
 def unopened(name: str, error: OSError) -> SourceError:
     """The error for a file that the system does not open."""
     if isinstance(error, FileNotFoundError):
-        return SourceError(name, "no such file")
+        return missing(name)
     if isinstance(error, PermissionError):
         return SourceError(name, "permission denied", ROOT_ONLY)
     if isinstance(error, IsADirectoryError):

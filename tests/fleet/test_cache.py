@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from benchmarks import fleet
 from nfsrpc.findings.finding import Diagnosis, Verdict
 from nfsrpc.fleet import cache, places, run
+from nfsrpc.fleet.arrow import LISTS
 from nfsrpc.fleet.overview import reported
 from nfsrpc.fleet.places import Node, captures_of, nodes, remote_capture
 from nfsrpc.fleet.rows import rows_of
@@ -282,6 +286,48 @@ def test_a_damaged_cache_costs_only_what_is_damaged(
     assert in_turn(node, tmp_path, monkeypatch) == (True, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"vantages": []},
+        {"vantages": [{"files": [0, 1], "tables": {}, "lists": {}}]},
+        {"vantages": [{"files": [2], "tables": {}, "lists": {name: [] for name in LISTS}}]},
+        {"pairs": [["10.8.0.1"]]},
+        {"servers": 1},
+        [],
+    ],
+)
+def test_a_manifest_that_is_sealed_and_foreign_is_made_anew(
+    foreign: Any, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_turn(node, tmp_path, monkeypatch)
+    (manifest,) = (tmp_path / "cache").glob(f"*/{cache.MANIFEST}")
+    own = manifest.read_bytes()
+    if isinstance(foreign, dict):
+        foreign = json.loads(own.partition(b"\n")[2]) | foreign
+    manifest.write_bytes(cache.sealed(json.dumps(foreign).encode()))
+    assert in_turn(node, tmp_path, monkeypatch) == (False, 2, 1)
+    assert manifest.read_bytes() == own
+
+
+@pytest.fixture
+def refusing_puts() -> Iterator[str]:
+    """The URL of a server that refuses to store."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.send_response(403)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/cache"
+        server.shutdown()
+
+
 def test_a_package_that_finds_no_credentials_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def url_to_fs(_url: str) -> None:
         raise RuntimeError("no default\ncredentials")
@@ -294,11 +340,15 @@ def test_a_package_that_finds_no_credentials_is_one_line(monkeypatch: pytest.Mon
 
 
 @pytest.mark.acceptance
-def test_the_command_line_names_a_cache_that_cannot_be_written(node: Node) -> None:
+@pytest.mark.parametrize("where", ["disk", "page"])
+def test_the_command_line_names_a_cache_that_cannot_be_written(where: str, node: Node, refusing_puts: str) -> None:
+    """Also where what the package raised cannot be pickled: aiohttp's errors cannot."""
     pytest.importorskip("distributed")
+    pytest.importorskip("aiohttp")
     folder = os.path.dirname(node.files[0])
-    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--cache", "/proc/x", folder]
+    place = "/proc/x" if where == "disk" else refusing_puts
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--cache", place, folder]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith("nfsrpc: /proc/x: cannot be written: ")
+    assert result.stderr.startswith(f"nfsrpc: {place}: cannot be written: ")
     assert result.stderr.count("\n") == 1

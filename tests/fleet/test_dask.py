@@ -232,6 +232,36 @@ def test_exit_codes_are_those_of_analyze(options: list[str], code: int, small: P
     assert "b.pcap" in found[0].stderr
 
 
+@pytest.mark.parametrize("unreadable", [["missing.pcap"], ["text.pcap", "missing.pcap"], ["cut.pcap"]])
+def test_where_no_file_can_be_read_the_exit_code_is_2(unreadable: list[str], tmp_path: Path) -> None:
+    (tmp_path / "text.pcap").write_text("no capture")
+    (tmp_path / "cut.pcap").write_bytes(b"\xd4\xc3\xb2\xa1 is cut")
+    found = [
+        subprocess.run(
+            [sys.executable, "-m", "nfsrpc", "analyze", *where, *(str(tmp_path / name) for name in unreadable)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for where in ([], ["--dask"])
+    ]
+    assert [(result.returncode, result.stdout) for result in found] == [(2, ""), (2, "")]
+    assert found[0].stderr == found[1].stderr
+    assert found[0].stderr.count("\n") == 1
+
+
+def test_where_decoding_always_fails_the_reason_is_told(
+    small: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(node: Any, cache: str) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(run, "decode_node", decode)
+    with pytest.raises(nfsrpc.SourceError, match="MemoryError: no room; 11 more cannot be read either"):
+        run.analyze([str(small)], client)
+
+
 def test_a_terminal_shows_progress_by_node(small: Path) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
@@ -268,6 +298,16 @@ def test_a_scheduler_that_is_not_there_is_one_line() -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2
     assert "tcp://127.0.0.1:1" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "tls://127.0.0.1:1", "http://127.0.0.1:8787"])
+def test_what_is_no_address_of_a_scheduler_is_one_line(address: str) -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--scheduler", address, "captures/healthy"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"nfsrpc: {address}: is no address of a scheduler: ")
+    assert result.stderr.endswith("(give it like tcp://HOST:8786)\n")
     assert result.stderr.count("\n") == 1
 
 

@@ -30,11 +30,20 @@ def test_the_command_line_says_what_to_install() -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_kernel_log_is_not_silently_left_out() -> None:
-    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--dmesg", "dmesg.txt", "captures/contended"]
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["--dmesg", "dmesg.txt", "captures/contended"], "--dmesg: a fleet is judged without kernel logs"),
+        (["--jobs", "2", "captures/contended"], "--jobs: each worker of a fleet decodes with one processor"),
+        (["captures/contended", "-"], "-: workers cannot read standard input"),
+    ],
+)
+def test_what_a_fleet_cannot_use_is_not_silently_left_out(given: list[str], line: str) -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", *given]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith("nfsrpc: --dmesg: a fleet is judged without kernel logs")
+    assert result.stderr.startswith(f"nfsrpc: {line}")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_cache_is_not_silently_left_out() -> None:
@@ -52,3 +61,5 @@ def test_captures_of_a_cluster_are_names() -> None:
             list(named([held]))
     with pytest.raises(TypeError, match="and no int"):
         list(named([1]))
+    with pytest.raises(ValueError, match="workers cannot read standard input"):
+        list(named(["-"]))

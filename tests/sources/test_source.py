@@ -15,7 +15,7 @@ from pathlib import Path
 import lz4.frame
 import pytest
 
-from nfsrpc.sources import Source, SourceError, open_source
+from nfsrpc.sources import Source, SourceError, find_captures, open_source
 from nfsrpc.sources.source import CHUNK_SIZE
 
 if sys.version_info >= (3, 14):
@@ -258,6 +258,13 @@ def complaint(path: str | Path) -> str:
 
 def test_missing() -> None:
     assert complaint("/nowhere/trace.pcap") == "/nowhere/trace.pcap: no such file"
+
+
+def test_a_url() -> None:
+    what_to_do = "(it looks like a URL: nfsrpc analyze --dask reads those)"
+    assert complaint("s3://b/x") == f"s3://b/x: no such file {what_to_do}"
+    (wildcard,) = find_captures(["s3://b/*.pcap"])
+    assert str(wildcard) == f"s3://b/*.pcap: no file matches {what_to_do}"
 
 
 def test_a_directory(tmp_path: Path) -> None:
