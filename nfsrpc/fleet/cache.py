@@ -1,8 +1,8 @@
 """Rows of nodes kept as Parquet at a URL, so that the next question, or one more node, costs only what is new.
 
 An entry is a folder named by what decides the rows: the version of nfsrpc, and of each file its bytes and with which
-its name makes a ring. So a ring that was moved, copied or touched is not decoded again. An index names the entry of files
-by their paths, sizes and times of change, so that the bytes of files that are unchanged are not read again either.
+its name makes a ring. So a ring that was moved, copied or touched is not decoded again. An index names the entry of
+files by their paths, sizes and times of change, so that the bytes of unchanged files are not read again either.
 What lies in a bucket is told apart by the checksum of its store; at other URLs by address, size and time of change.
 All that is read is held to its digest: an entry that is damaged, or written only in part, is made anew.
 """

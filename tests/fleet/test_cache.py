@@ -315,7 +315,7 @@ def refusing_puts() -> Iterator[str]:
     """The URL of a server that refuses to store."""
 
     class Refusing(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             self.send_response(403)
             self.send_header("Content-Length", "0")
             self.end_headers()
