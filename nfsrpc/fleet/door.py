@@ -37,8 +37,8 @@ def read(
     where that leaves none, TypeError and ValueError for what names none.
 
     With a `client` of Dask (`pip install 'nfsrpc[fleet]'`) the captures of many nodes are decoded by its workers, and
-    joined here: each is a path that the workers can read, or a URL of fsspec; the files of a folder are a ring, and
-    each subfolder is a node's. NFS exchanges are sums, as with `count`, `progress` is called with nodes instead of
+    joined here: each is a path that the workers can read, or a URL of fsspec; each folder, and each
+    subfolder, is a node's. NFS exchanges are sums, as with `count`, `progress` is called with nodes instead of
     bytes, and `cache` is the path or URL at which each node's rows are kept for the next time. Raises
     MissingExtraError where a package is missing.
 

@@ -1,7 +1,6 @@
 """Which captures are whose: names, folders and URLs to nodes.
 
-The files of a folder are a ring; each subfolder is a node's, and its name is the node's, wherever the folder lies: on
-this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`). A file that is found
+Each folder, and each subfolder, is a node's, and its name is the node's, wherever the folder lies: on this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`). A file that is found
 at a URL keeps the URL's host, by which a worker opens it.
 """
 
