@@ -1,7 +1,8 @@
 """Which captures are whose: names, folders and URLs to nodes.
 
-Each folder, and each subfolder, is a node's, and its name is the node's, wherever the folder lies: on this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`). A file that is found
-at a URL keeps the URL's host, by which a worker opens it.
+Each folder, and each subfolder, is a node's and has its name, wherever it lies: on this machine, or at a URL of fsspec
+(`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`). A file that is found at a URL keeps the URL's host, by
+which a worker opens it.
 """
 
 from __future__ import annotations
