@@ -119,7 +119,7 @@ def test_nor_where_files_are_called_as_a_ring_but_were_sent_from_two_hosts(
 
 @pytest.mark.parametrize("story", STORIES)
 def test_it_is_certain_where_the_name_says_that_it_is_one_ring(story: Any, tmp_path: Path) -> None:
-    """So the captures here would accuse somebody if they were taken for a ring."""
+    """Taken for a ring, the captures here accuse a server."""
     site = Site()
     story(site)
     assert certain(written(tmp_path, ("trace.pcap0", "trace.pcap1"), site.captures(60, "ethernet")))
