@@ -8,7 +8,6 @@ time stamp that contradicts its neighbours': such a frame proves nothing for cer
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
 from nfsrpc.facts.basic import fact
@@ -37,8 +36,7 @@ def doubted(answers: Iterable[Answer], damaged: Frames) -> list[Answer]:
 
 def doubtful(found: Finding, damaged: Frames) -> Finding:
     touched = [proof for proof in found.evidence if (proof.capture, proof.frame) in damaged]
-    if not touched or found.certainty != "certain":
+    if not touched:
         return found
     frame, kind = touched[0].frame, damaged[touched[0].capture, touched[0].frame]
-    why = f"Frame {frame} of the evidence is damaged ({kind}): what it says is not certain."
-    return replace(found, certainty="likely", explanation=f"{found.explanation} {why}")
+    return found.doubted(f"Frame {frame} of the evidence is damaged ({kind}): what it says is not certain.")

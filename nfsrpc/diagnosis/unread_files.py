@@ -6,7 +6,6 @@ A reply, or an UNLOCK, may stand in it. Which finding it would change is not kno
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import PurePath
 
 from nfsrpc.findings.finding import Answer, Finding
@@ -35,8 +34,7 @@ def place_of(file: str) -> tuple[str, str | None]:
 
 
 def doubtful(found: Finding, lacking: dict[int, str]) -> Finding:
-    touched = [lacking[proof.capture] for proof in found.evidence if proof.capture in lacking]
-    if not touched or found.certainty != "certain":
+    file = next((lacking[proof.capture] for proof in found.evidence if proof.capture in lacking), None)
+    if file is None:
         return found
-    why = f"{touched[0]} of the same ring could not be read: what it holds may say otherwise."
-    return replace(found, certainty="likely", explanation=f"{found.explanation} {why}")
+    return found.doubted(f"{file} of the same ring could not be read: what it holds may say otherwise.")

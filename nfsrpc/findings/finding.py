@@ -10,7 +10,7 @@ alone: where that is a loopback address whose owner is not known, `host_capture`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from nfsrpc.findings.command import IN_CAPTURE, Command
@@ -165,6 +165,12 @@ class Finding(ShownFinding):
     def at_least(self) -> bool:
         """Whether there was no room to list all that the finding counts: there may be more, and more clients."""
         return isinstance(self.count, AtLeast)
+
+    def doubted(self, why: str) -> Finding:
+        """The finding as likely at most, with the reason; what is likely anyway stays as it is."""
+        if self.certainty != "certain":
+            return self
+        return replace(self, certainty="likely", explanation=f"{self.explanation} {why}")
 
     @property
     def table_host(self) -> str | None:
