@@ -75,6 +75,12 @@ class Decoder:
         """
     def forget_strings(self) -> None:
         """Right after `drain`: strings begin anew from number 0, and the next batch lists those in use again."""
+    def begin_to_know_names(self, lookups: Sequence[tuple[tuple[int, int, int], int]]) -> None:
+        """From now on, LOOKUPs that give a file the name once more that it had are counted only, and have no row.
+
+        `lookups`: these procedures, with the length of the handle in their results where XDR does not tell it, else 0.
+        They are counted (`fold`), and their program is `secondary`.
+        """
     def forget_addresses(self) -> Any:
         """Right after `drain`: addresses out of reach get new numbers when seen again; the numbers of the others."""
     def close(self) -> dict[str, Any]:

@@ -63,6 +63,10 @@ WRITES = (
     ((Prog.NFS, 2, Nfs2Proc.WRITE), (32, 4, False, 12)),
 )
 
+# LOOKUPs that repeat a known name are not listed where batches are thinned: each with the length of the handle in its
+# results where XDR has none.
+LOOKUPS = (((Prog.NFS, 3, Nfs3Proc.LOOKUP), 0), ((Prog.NFS, 2, Nfs2Proc.LOOKUP), 32))
+
 BAD_ENDINGS = {"empty": "is empty", "cut-header": "is cut within its header"}
 
 
@@ -380,6 +384,7 @@ class Vantage:
         self.files: list[int] = []
         self.batches: list[Batch] = []
         self.last = NO_TIME
+        self.knows_names = False  # the decoder
         self._thinned: Callable[[], list[Batch]] | None = None  # waits for batches that are being thinned
 
     def read(self, number: int, reader: FileReader) -> None:
@@ -426,6 +431,9 @@ class Vantage:
             return
         in_reach = self.decoder.exchanges_in_reach()
         self.decoder.forget_strings()
+        if not self.knows_names:
+            self.decoder.begin_to_know_names(LOOKUPS)
+            self.knows_names = True
         many = sum(len(batch["addresses"]) for batch in self.batches) > MAX_ADDRESSES
         staying = self.decoder.forget_addresses() if many else None
         batches, self.batches = self.batches, []

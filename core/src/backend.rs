@@ -11,6 +11,7 @@ use crate::flow_table::{FlowFates, FlowTable};
 use crate::matcher::{Matcher, Reach};
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
+use crate::procedures::ByProcedure;
 use crate::select::RawMessage;
 use crate::shard::{At, SHARDS};
 use crate::strings::{NO_STRING, Strings};
@@ -180,6 +181,7 @@ impl Backend {
 
     /// What is final since the last call.
     pub fn take(&mut self) -> Rows {
+        let next = *self.matcher.next_number();
         let Backend { flows, matcher, .. } = self;
         let Matcher { bodies, output, oddities, .. } = matcher;
         let (tallies, latencies) = output.counts.take();
@@ -188,7 +190,7 @@ impl Backend {
             copies: output.copies.take(),
             flows: flows.rows.take(),
             oddities: oddities.take(),
-            decoded: bodies.tables.iter_mut().map(Table::take).collect(),
+            decoded: bodies.take_tables(next),
             tallies,
             latencies,
             accesses: output.counts.take_accesses(),
@@ -223,6 +225,12 @@ impl Backend {
             self.enter(shard, self.matcher.oddities.place);
             used.extend(self.matcher.addresses());
         }
+    }
+
+    /// From now on, LOOKUPs that repeat a known name are counted only.
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>) {
+        let next = *self.matcher.next_number();
+        self.matcher.bodies.begin_to_know_names(lookups, next);
     }
 
     /// Secondary rows and sums by handle have all their room again.
@@ -260,5 +268,6 @@ impl Backend {
         self.flows.renumber(&flow);
         self.flows.next_id = next;
         *self.matcher.next_number() = next;
+        self.matcher.bodies.renumber(next);
     }
 }

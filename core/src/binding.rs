@@ -144,6 +144,10 @@ impl Decoder {
         self.core.forget_strings();
     }
 
+    fn begin_to_know_names(&mut self, lookups: Vec<((u32, u32, u32), usize)>) {
+        self.core.begin_to_know_names(&lookups.into_iter().collect());
+    }
+
     fn forget_addresses<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.core.forget_addresses().into_pyarray(py).into_any()
     }

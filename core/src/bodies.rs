@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::batch::ExchangeRow;
+use crate::known_names::KnownNames;
 use crate::oddity::Oddities;
+use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
@@ -14,6 +17,7 @@ pub struct Bodies {
     pub strings: Strings,
     /// The shard at hand.
     pub shard: usize,
+    names: KnownNames,
     secondary_rows: [u32; SHARDS],
     latest_machine: u32,
 }
@@ -67,6 +71,38 @@ impl Bodies {
     pub fn replace_strings(&mut self, strings: Strings) -> Strings {
         self.latest_machine = NO_STRING;
         std::mem::replace(&mut self.strings, strings)
+    }
+
+    /// From the exchange of this number on, what these procedures repeat is not kept ([`KnownNames::begin`]).
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, next: u32) {
+        let tables = lookups.iter().filter_map(|((prog, vers, proc), _)| {
+            self.layout(self.layouts.find(prog, vers, proc).args).and_then(|layout| layout.table)
+        });
+        let mut tables: Vec<usize> = tables.collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.names.begin(lookups, tables, next);
+    }
+
+    /// Whether an exchange that shows names of files repeats what is known, with these results ([`KnownNames::repeats`]).
+    pub fn repeats(&mut self, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
+        let repeats = self.names.repeats(self.shard, row, args, results, now);
+        if repeats && let Some(rows) = self.secondary_rows.get_mut(self.shard) {
+            *rows = rows.saturating_sub(1);
+        }
+        repeats
+    }
+
+    /// All tables, but for what repeats; the next exchange has this number.
+    pub fn take_tables(&mut self, next: u32) -> Vec<Table> {
+        let mut tables: Vec<Table> = self.tables.iter_mut().map(Table::take).collect();
+        self.names.take_out(&mut tables, next);
+        tables
+    }
+
+    /// Numbers of exchanges begin anew with this one.
+    pub fn renumber(&mut self, next: u32) {
+        self.names.renumber(next);
     }
 
     /// Rows of all tables.

@@ -18,6 +18,7 @@ use crate::matcher::Matcher;
 use crate::numbering::Numbering;
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
 use crate::packets::{Addressed, Content, Local, PacketReader, Sink};
+use crate::procedures::ByProcedure;
 use crate::ring::{Blocks, Ring};
 use crate::select::{Select, Selected};
 use crate::shard::{At, SHARDS};
@@ -324,6 +325,12 @@ impl Decoder {
             [_] => {}
             several => self.numbering.forget(several),
         }
+    }
+
+    /// From now on, LOOKUPs that give a file the name once more that it had are counted only, without any row
+    /// ([`crate::known_names`]): of each procedure the length of the handle in its results, where XDR does not tell it.
+    pub fn begin_to_know_names(&mut self, lookups: &ByProcedure<usize>) {
+        self.backends.at_home().iter_mut().for_each(|backend| backend.begin_to_know_names(lookups.clone()));
     }
 
     /// The last file has ended.

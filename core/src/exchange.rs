@@ -4,13 +4,16 @@ use slotmap::DefaultKey;
 
 use crate::batch::{ExchangeRow, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
 use crate::gss::Gss;
-use crate::rpc::{Call, Reply, UNKNOWN};
+use crate::rpc::{Call, RPCSEC_GSS, Reply, UNKNOWN};
 use crate::shard::At;
 use crate::strings::NO_STRING;
 use crate::tally::ByteRange;
 
 /// An exchange's place in the pool, which none that comes later has.
 pub type ExchangeId = DefaultKey;
+
+/// So many bytes of arguments are hashed: all of most.
+pub const HASHED: usize = 512;
 
 /// One end of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Exchange {
     pub has_call: bool,
     /// Rows of decoded fields refer to it.
     pub decoded: bool,
+    /// It gives a file the name that is known: none of its fields are kept.
+    pub repeats: bool,
     /// Of what it is done to, as a number of a string.
     pub handle: u32,
     pub bytes: ByteRange,
@@ -124,6 +129,14 @@ impl Exchange {
     pub fn is_of(&self, call: &Call<'_>, args_hash: u64) -> bool {
         let row = &self.row;
         (row.prog, row.vers, row.proc) == (call.prog, call.vers, call.proc) && self.args_hash == args_hash
+    }
+
+    /// The hash of its arguments, where it stands for all of them, and nothing is odd about the call so far.
+    pub fn whole_args(&self) -> Option<u64> {
+        let row = &self.row;
+        let usual = row.flags == 0 && row.retransmits == 0 && !self.xid_reused;
+        let whole = row.flavor != RPCSEC_GSS && row.call_bytes as usize <= HASHED;
+        (usual && whole).then_some(self.args_hash)
     }
 
     /// How it ended: by its reply, and as the results say, if the capture did not cut them.

@@ -22,6 +22,7 @@ pub mod flow_table;
 pub mod gss;
 pub mod infiniband;
 pub mod ip;
+pub mod known_names;
 pub mod link;
 pub mod matcher;
 pub mod numbering;

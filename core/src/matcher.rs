@@ -17,11 +17,11 @@ use crate::batch::{
     Copies, CopyRow, ExchangeRow, Exchanges, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag,
 };
 use crate::bodies::Bodies;
-use crate::exchange::{Exchange, ExchangeId, Fates, Path};
+use crate::exchange::{Exchange, ExchangeId, Fates, HASHED, Path};
 use crate::gss::Gss;
 use crate::oddity::{Oddities, Place};
 use crate::pool::{Pool, XidKey};
-use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
+use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply, word};
 use crate::select::RawMessage;
 use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
@@ -337,9 +337,8 @@ impl Matcher {
 
     fn hash(&self, call: &Call<'_>, length: usize) -> u64 {
         // A resend under RPCSEC_GSS has a new sequence number and checksum in it; its length must do.
-        const ENOUGH: usize = 512;
         let args = call.args.filter(|_| call.cred.flavor != RPCSEC_GSS).unwrap_or_default();
-        self.hasher.hash_one((length, args.get(..ENOUGH).unwrap_or(args)))
+        self.hasher.hash_one((length, args.get(..HASHED).unwrap_or(args)))
     }
 
     /// Fills in what the call says.
@@ -513,10 +512,19 @@ impl Matcher {
         };
         let Some(layout) = self.bodies.layout(known.results) else { return (NO_STATUS, false) };
         known.decoded |= layout.fills;
+        let shows_names = layout.secondary && known.decoded && copy == 0;
         let header = captured.saturating_sub(results.len());
         let Some(body) = known.gss.open(results, record.length.saturating_sub(header)) else {
             return (NO_STATUS, false);
         };
+        if shows_names && word(body.0, 0) == Some(0) {
+            let (now, counts) = (record.place.time, &self.output.counts);
+            let args = known.whole_args().filter(|_| counts.is_in_time(&known.row, now));
+            known.repeats = self.bodies.repeats(&known.row, args, body.0, now);
+            if known.repeats {
+                return (0, false);
+            }
+        }
         let owner = Owner { exchange: known.row.exchange, copy, frame: record.place.frame };
         let outcome = self.bodies.decode(known.results, body, owner, &mut self.oddities).unwrap_or_default();
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
@@ -630,7 +638,9 @@ impl Matcher {
 
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: ExchangeId, flags: u16) {
-        let Some(Exchange { row, handle, bytes, decoded, xid_reused, .. }) = self.pool.get_mut(at) else { return };
+        let Some(Exchange { row, handle, bytes, decoded, repeats, xid_reused, .. }) = self.pool.get_mut(at) else {
+            return;
+        };
         row.flags |= flags;
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
@@ -640,10 +650,11 @@ impl Matcher {
             counts.count_access(*handle, *bytes, row, &mut self.oddities);
         }
         let counted = !*xid_reused && counts.count(row, &mut self.oddities);
+        let listed = !counted || (*decoded && !*repeats);
         if counted && *decoded {
             row.flags |= flag::COUNTED;
         }
-        if !counted || *decoded {
+        if listed {
             rows.push(*row);
         }
         self.pool.remove(at);

@@ -191,18 +191,24 @@ impl Counts {
         let number = self.fold.procedures.get(procedure).filter(|_| row.reply_frame != 0).copied();
         let Some(number) = number else { return false };
         let latency = row.reply_time.saturating_sub(row.time);
+        let in_time = self.is_in_time(row, row.reply_time);
         let ordinary = row.rpc_status == 0
             && row.retransmits == 0
             && row.duplicates == 0
             && row.flags & flag::REPEATED == 0
-            && row.time != NO_TIME
-            && (0..self.fold.slow_ns).contains(&latency);
+            && in_time;
         if !ordinary || self.is_evidence(procedure, row.status, oddities) {
             return false;
         }
         self.add(procedure, latency as u64, row);
         self.add_latency(number, class(latency as u64));
         true
+    }
+
+    /// Whether a reply at this time is none to be listed for its latency.
+    #[inline]
+    pub fn is_in_time(&self, row: &ExchangeRow, replied: i64) -> bool {
+        row.time != NO_TIME && (0..self.fold.slow_ns).contains(&replied.saturating_sub(row.time))
     }
 
     fn is_evidence(&mut self, (prog, vers, proc): Procedure, status: i32, oddities: &mut Oddities) -> bool {

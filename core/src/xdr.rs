@@ -400,12 +400,33 @@ impl Table {
         }
     }
 
+    /// Keeps the rows of some owners.
+    pub fn retain(&mut self, stays: impl Fn(&Owner) -> bool) {
+        let mask: Vec<bool> = self.owners.iter().map(stays).collect();
+        keep(&mut self.owners, &mask);
+        keep(&mut self.indices, &mask);
+        keep(&mut self.outers, &mask);
+        for column in &mut self.columns {
+            match &mut column.values {
+                ColumnValues::Narrow(values) => keep(values, &mask),
+                ColumnValues::Wide(values) => keep(values, &mask),
+            }
+            keep(&mut column.valid, &mask);
+        }
+    }
+
     /// The rows so far, leaving an empty table of the same shape.
     pub fn take(&mut self) -> Table {
         let shape: Vec<_> = self.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
         let empty = Table::new(&self.name, &shape);
         std::mem::replace(self, empty)
     }
+}
+
+/// Keeps the values that the mask has true.
+fn keep<T>(values: &mut Vec<T>, mask: &[bool]) {
+    let mut stays = mask.iter();
+    values.retain(|_| stays.next().copied().unwrap_or(true));
 }
 
 #[derive(Default)]

@@ -147,6 +147,7 @@ class MountProc(IntEnum):
 
 
 class Nfs2Proc(IntEnum):
+    LOOKUP = 4
     WRITE = 8
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.rules.control_traffic import MONITOR, SERVICES, Control
 from tests.rules.expected import Case
 from tests.rules.lock_traffic import Traffic
 from tests.rules.test_captures import parametrized
+from tests.scenario import Scenario, handle
 
 TABLES = ("programs", "hosts", "flows", "captures", "quality", "paths", "monitors", "registrations", "writes")
 TO_TWO_PER_CENT = ("p50", "p95", "p99")
@@ -155,6 +157,36 @@ def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypat
     mix = traffic.PAIRS if lock_rich else traffic.SMALL
     traffic.mixed(mix._replace(frame_us=500), tmp_path / "small.pcap", 20_000)
     check_pieces((tmp_path / "small.pcap").read_bytes())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_lost_of_names(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    dice, s = Random(seed), Scenario()
+    server, clients = s.host("10.0.0.9"), [s.host(f"10.0.0.{number}", name=f"web-{number}") for number in (1, 2, 3)]
+    directory, files, made = handle("dir"), dict[str, bytes](), 0
+
+    def ask(procedure: str, results: dict[str, object], **args: object) -> None:
+        s.wait(dice.choice([0.001, 0.1, 40]))
+        dice.choice(clients).call(server, "nfs3", procedure, **args).reply(status="OK", **results)
+
+    for _ in range(600):
+        name = f"f{dice.randrange(12)}"
+        what = {"dir": directory, "name": name}
+        if name not in files:
+            made += 1
+            files[name] = handle(f"file {made}")
+            ask("CREATE", {"obj": files[name]}, **what)
+        elif dice.random() < 0.02:
+            ask("REMOVE", {}, **what)
+            del files[name]
+        elif dice.random() < 0.02:
+            other = f"f{dice.randrange(12)}"
+            ask("RENAME", {}, **{"from": what, "to": {"dir": directory, "name": other}})
+            files[other] = files.pop(name)
+        else:
+            ask("LOOKUP", {"object": files[name]}, **what)
+    check_pieces(s.capture())
 
 
 def test_quantiles_do_not_depend_on_what_of_a_procedure_is_listed(

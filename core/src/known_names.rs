@@ -1,0 +1,215 @@
+//! LOOKUPs (RFC 1813 §3.3.3, RFC 1094 §2.2.5) that give a file the name once more that it had: nine tenths of those that clients
+//! send. They teach nothing of where files are, so that they are counted only: no row of them is made.
+//!
+//! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
+//! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT) forgets all that the shard knows, so
+//! that nothing is taken for known that may have changed meanwhile. What another client does is in another shard: where two
+//! clients use two names of one file (hard links) in turn, the name that was listed last stands.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use crate::batch::ExchangeRow;
+use crate::procedures::ByProcedure;
+use crate::rpc::word;
+use crate::shard::SHARDS;
+use crate::xdr::Table;
+
+/// Files whose names are known in a shard, of 40 bytes each: in all as many as are kept for paths. Then it begins anew.
+const MAX_FILES: usize = (1 << 16) / SHARDS;
+/// A name that is used is listed again after so long, as those that were not used for long leave first where they are too many.
+const LISTED_AGAIN_NS: i64 = 300_000_000_000;
+/// Handles longer than this are none (RFC 1813 §2.4).
+const MAX_HANDLE: usize = 64;
+
+/// What was asked for by a LOOKUP, and when it was listed.
+#[derive(Clone, Copy)]
+struct Asked {
+    args: u64,
+    listed: i64,
+}
+
+#[derive(Default)]
+pub struct KnownNames {
+    /// The procedures, each with the length of the handle in its results, where XDR does not tell it (0: it does). Without any,
+    /// nothing is known.
+    lookups: ByProcedure<usize>,
+    known: [HashMap<u64, Asked>; SHARDS],
+    hasher: DefaultHashBuilder,
+    /// The tables that have their arguments.
+    tables: Vec<usize>,
+    /// Exchanges that repeat a known name, whose rows there are to go.
+    repeating: Vec<u32>,
+    /// The first exchange of which no row was taken yet.
+    fresh: u32,
+}
+
+impl KnownNames {
+    /// From now on, successes of these procedures are compared, whose arguments are in these tables. `fresh`: the number of the
+    /// next exchange.
+    pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, fresh: u32) {
+        *self = KnownNames { lookups, tables, fresh, ..KnownNames::default() };
+    }
+
+    /// Whether a success that shows names, with these results, repeats what is known. The rows of its arguments go, then.
+    /// `args`: the hash of its arguments, if they are known whole.
+    pub fn repeats(&mut self, shard: usize, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
+        let Some(known) = self.known.get_mut(shard).filter(|_| !self.tables.is_empty()) else { return false };
+        let lookup = self.lookups.get((row.prog, row.vers, row.proc));
+        let Some(handle) = lookup.and_then(|length| handle(results, *length)) else {
+            known.clear();
+            return false;
+        };
+        let file = self.hasher.hash_one((row.server, row.prog, row.vers, handle));
+        let Some(args) = args else {
+            known.remove(&file);
+            return false;
+        };
+        let before = known.get(&file);
+        let again = before.is_some_and(|asked| {
+            asked.args == args && (0..LISTED_AGAIN_NS).contains(&now.saturating_sub(asked.listed))
+        });
+        if again && row.exchange >= self.fresh {
+            self.repeating.push(row.exchange);
+            return true;
+        }
+        if known.len() >= MAX_FILES {
+            known.clear();
+        }
+        known.insert(file, Asked { args, listed: now });
+        false
+    }
+
+    /// Takes the rows of repeated arguments out of what is taken of all tables. `next`: the number of the next exchange.
+    pub fn take_out(&mut self, tables: &mut [Table], next: u32) {
+        self.fresh = next;
+        let mut gone = std::mem::take(&mut self.repeating);
+        if gone.is_empty() {
+            return;
+        }
+        gone.sort_unstable();
+        for table in &self.tables {
+            if let Some(table) = tables.get_mut(*table) {
+                table.retain(|owner| gone.binary_search(&owner.exchange).is_err());
+            }
+        }
+    }
+
+    /// Numbers of exchanges begin anew with this one.
+    pub fn renumber(&mut self, fresh: u32) {
+        self.fresh = fresh;
+    }
+}
+
+/// The handle behind the status.
+fn handle(results: &[u8], length: usize) -> Option<&[u8]> {
+    let (from, length) = if length == 0 { (8, word(results, 4)? as usize) } else { (4, length) };
+    results.get(from..)?.get(..length).filter(|handle| handle.len() <= MAX_HANDLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procedures::Procedure;
+
+    const LOOKUP: Procedure = (100_003, 3, 3);
+    const CREATE: Procedure = (100_003, 3, 8);
+    const NOW: i64 = 1_700_000_000_000_000_000;
+
+    fn names() -> KnownNames {
+        let mut names = KnownNames::default();
+        names.begin([(LOOKUP, 0), ((100_003, 2, 4), 32)].into(), vec![0], 0);
+        names
+    }
+
+    /// A success: of version 3 the handle's length comes first.
+    fn results(handle: &[u8]) -> Vec<u8> {
+        [&[0; 4], &(handle.len() as u32).to_be_bytes()[..], handle, &[0; 88]].concat()
+    }
+
+    fn row(exchange: u32, (prog, vers, proc): Procedure) -> ExchangeRow {
+        ExchangeRow { exchange, prog, vers, proc, server: 2, ..ExchangeRow::default() }
+    }
+
+    #[test]
+    fn the_same_name_of_the_same_file_is_known() {
+        let mut names = names();
+        let mut ask = |exchange, args, handle: &[u8], shard| {
+            names.repeats(shard, &row(exchange, LOOKUP), Some(args), &results(handle), NOW)
+        };
+        assert!(!ask(1, 7, b"one", 0), "news");
+        assert!(ask(2, 7, b"one", 0));
+        assert!(!ask(3, 7, b"two", 0), "another file of this name");
+        assert!(!ask(4, 8, b"one", 0), "another name of this file");
+        assert!(!ask(5, 7, b"one", 0), "its first name again");
+        assert!(!ask(6, 7, b"one", 1), "each shard has its own");
+        assert!(ask(7, 7, b"one", 0));
+    }
+
+    #[test]
+    fn nothing_is_known_before_it_is_asked_for() {
+        let mut names = KnownNames::default();
+        let ask = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        assert_eq!([ask(&mut names), ask(&mut names)], [false; 2]);
+    }
+
+    #[test]
+    fn what_may_change_names_forgets_them() {
+        let mut names = names();
+        let lookup = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        assert_eq!([lookup(&mut names), lookup(&mut names)], [false, true]);
+        assert!(!names.repeats(1, &row(2, CREATE), Some(9), &results(b"two"), NOW));
+        assert!(lookup(&mut names), "in another shard");
+        assert!(!names.repeats(0, &row(2, CREATE), Some(9), &results(b"two"), NOW));
+        assert!(!lookup(&mut names));
+        assert!(!names.repeats(0, &row(2, LOOKUP), None, &results(b"one"), NOW), "of arguments that are not known");
+        assert!(!lookup(&mut names));
+        assert!(!names.repeats(0, &row(2, LOOKUP), Some(7), &results(b"one")[..10], NOW), "of a cut handle");
+        assert!(!lookup(&mut names));
+    }
+
+    #[test]
+    fn a_name_is_listed_again_after_five_minutes() {
+        let mut names = names();
+        let mut ask = |after| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW + after);
+        assert!(!ask(0));
+        assert!(ask(LISTED_AGAIN_NS - 1));
+        assert!(!ask(LISTED_AGAIN_NS));
+        assert!(ask(LISTED_AGAIN_NS + 1));
+        assert!(!ask(LISTED_AGAIN_NS - 1), "a time that goes back");
+    }
+
+    #[test]
+    fn rows_that_were_taken_already_are_not_to_go() {
+        let mut names = names();
+        let ask =
+            |names: &mut KnownNames, exchange| names.repeats(0, &row(exchange, LOOKUP), Some(7), &results(b"one"), NOW);
+        assert!(!ask(&mut names, 1));
+        names.take_out(&mut [], 5);
+        assert!(!ask(&mut names, 4));
+        assert!(ask(&mut names, 5));
+        names.renumber(1000);
+        assert!(!ask(&mut names, 999));
+        assert!(ask(&mut names, 1000));
+    }
+
+    #[test]
+    fn as_many_files_are_known_as_there_is_room_for() {
+        let mut names = names();
+        let mut ask = |number: usize| names.repeats(0, &row(1, LOOKUP), Some(7), &results(&number.to_be_bytes()), NOW);
+        assert!((0..MAX_FILES).all(|number| !ask(number)));
+        assert!(ask(0), "the last one had room");
+        assert!(!ask(MAX_FILES), "now it begins anew");
+        assert!(!ask(0));
+        assert!(ask(MAX_FILES));
+    }
+
+    #[test]
+    fn of_version_2_the_handle_has_32_bytes() {
+        assert_eq!(handle(&[[0; 4].as_slice(), &[5; 32], &[0; 68]].concat(), 32), Some([5; 32].as_slice()));
+        assert_eq!(handle(&[0; 35], 32), None);
+        assert_eq!(handle(&results(&[1; 64]), 0), Some([1; 64].as_slice()));
+        assert_eq!(handle(&results(&[1; 65]), 0), None);
+    }
+}

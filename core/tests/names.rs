@@ -1,0 +1,152 @@
+//! LOOKUPs that give a file the name that is known are counted, and nothing of them is listed.
+
+mod wire;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::procedures::ByProcedure;
+use nfsrpc_core::select::Select;
+use nfsrpc_core::tally::Fold;
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table, code};
+use wire::*;
+
+const S: (Ipv4Addr, u16) = (SERVER, 2049);
+const LOOKUP: u32 = 3;
+const REMOVE: u32 = 12;
+
+/// Keeps names in arguments and handles in results; of REMOVE the names alone.
+fn decoder(jobs: usize) -> Decoder {
+    let tables = ["args", "res"].map(|name| Table::new(name, &[("text".into(), Kind::Bytes)])).to_vec();
+    let (text, end) = ((code::OPAQUE, 0, 64, 0, Vec::new()), (code::END, 0, 0, 0, Vec::new()));
+    let status = [(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())];
+    let layouts = [
+        (LOOKUP, false, vec![text.clone(), end.clone()], Some(0)),
+        (LOOKUP, true, [&status[..], &[text.clone(), end.clone()]].concat(), Some(1)),
+        (REMOVE, false, vec![text, end.clone()], Some(0)),
+        (REMOVE, true, [&status[..], &[end]].concat(), None),
+    ];
+    let mut known = Layouts::default();
+    for (proc, reply, ops, table) in layouts {
+        let mut layout = Layout::new(&ops, table, 1024, &tables).expect("a layout");
+        layout.secondary = true;
+        known.add(PROG, 4, proc, reply, layout);
+    }
+    let procedures = [(PROG, 4, LOOKUP), (PROG, 4, REMOVE)].into_iter().collect();
+    let fold = Fold { procedures, slow_ns: 1_000_000_000, ..Fold::default() };
+    let mut decoder = Decoder::with_jobs(jobs, known, tables, 0, fold, Select::default());
+    decoder.begin_threads_from(0);
+    decoder
+}
+
+fn lookups() -> ByProcedure<usize> {
+    [((PROG, 4, LOOKUP), 0)].into()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let padding = vec![0; text.len().next_multiple_of(4) - text.len()];
+    [&words(&[text.len() as u32])[..], text.as_bytes(), &padding].concat()
+}
+
+/// The next second, a client asks for this name, and is answered.
+fn ask(wire: &mut Wire, xid: u32, client: u8, name: &str, (after, handle): (f64, &str)) {
+    let (from, at) = ((Ipv4Addr::new(10, 0, 0, client), 900), f64::from(xid));
+    wire.udp(at, from, S, &call(xid, LOOKUP, &text(name)));
+    wire.udp(at + after, S, from, &reply(xid, &[words(&[0]), text(handle)].concat()));
+}
+
+fn remove(wire: &mut Wire, xid: u32, client: u8) {
+    let (from, at) = ((Ipv4Addr::new(10, 0, 0, client), 900), f64::from(xid));
+    wire.udp(at, from, S, &call(xid, REMOVE, &text("other")));
+    wire.udp(at + 0.1, S, from, &reply(xid, &words(&[0])));
+}
+
+/// The xids of the exchanges that are listed, and the sum of those that are counted. All rows of fields are of listed ones.
+fn listed(batches: &[Batch]) -> (Vec<u32>, u32) {
+    let all = || batches.iter().flat_map(rows);
+    let numbers: BTreeSet<u32> = all().map(|row| row.exchange).collect();
+    for table in batches.iter().flat_map(|batch| &batch.decoded) {
+        let owners: BTreeSet<u32> = table.owners.iter().map(|owner| owner.exchange).collect();
+        assert!(owners.is_subset(&numbers), "{} of {owners:?}, listed {numbers:?}", table.name);
+        assert!(table.columns.iter().all(|column| column.valid.len() == table.owners.len()));
+    }
+    let args: usize = batches.iter().map(|batch| batch.decoded[0].owners.len()).sum();
+    assert_eq!(args, numbers.len(), "each one that is listed has its arguments");
+    let mut xids: Vec<u32> = all().map(|row| row.xid).collect();
+    xids.sort_unstable();
+    (xids, batches.iter().flat_map(|batch| &batch.tallies.exchanges).sum())
+}
+
+fn decoded(wire: &Wire, jobs: usize) -> Batch {
+    let mut decoder = decoder(jobs);
+    decoder.begin_to_know_names(&lookups());
+    decoder.feed(&wire.bytes).expect("a capture");
+    decoder.close().expect("a capture").1
+}
+
+#[test]
+fn a_known_name_of_the_same_file_is_counted_only() {
+    let mut wire = Wire::default();
+    ask(&mut wire, 1, 1, "log", (0.1, "one"));
+    ask(&mut wire, 2, 1, "log", (0.1, "one"));
+    ask(&mut wire, 3, 1, "log", (0.1, "two")); // it was replaced
+    ask(&mut wire, 4, 1, "log", (0.1, "two"));
+    ask(&mut wire, 5, 1, "old", (0.1, "one"));
+    ask(&mut wire, 6, 1, "old", (0.1, "one"));
+    remove(&mut wire, 7, 1);
+    ask(&mut wire, 8, 1, "old", (0.1, "one"));
+    for jobs in [1, 3] {
+        assert_eq!(listed(&[decoded(&wire, jobs)]), (vec![1, 3, 5, 7, 8], 8));
+    }
+}
+
+#[test]
+fn what_is_out_of_the_ordinary_is_listed_with_its_fields() {
+    let mut wire = Wire::default();
+    ask(&mut wire, 1, 1, "log", (0.1, "one"));
+    ask(&mut wire, 2, 1, "log", (1.0, "one")); // slow
+    ask(&mut wire, 3, 1, "log", (0.1, "one"));
+    ask(&mut wire, 4, 1, "log", (0.1, "one"));
+    wire.udp(4.5, (CLIENT, 900), S, &call(5, LOOKUP, &text("log")));
+    ask(&mut wire, 5, 1, "log", (0.1, "one")); // sent twice
+    for jobs in [1, 3] {
+        assert_eq!(listed(&[decoded(&wire, jobs)]), (vec![1, 2, 3, 5], 3));
+    }
+}
+
+#[test]
+fn without_being_asked_for_all_names_are_listed() {
+    let mut wire = Wire::default();
+    (1..=3).for_each(|xid| ask(&mut wire, xid, 1, "log", (0.1, "one")));
+    let mut decoder = decoder(1);
+    decoder.feed(&wire.bytes).expect("a capture");
+    let (_, batch) = decoder.close().expect("a capture");
+    assert_eq!(listed(&[batch]), (vec![1, 2, 3], 3));
+}
+
+/// Rows are taken at each place of the capture; what was taken of an exchange before its reply is not missed later.
+#[test]
+fn rows_may_be_taken_at_any_time() {
+    let mut wire = Wire::default();
+    for xid in 1..40 {
+        ask(&mut wire, xid, 1 + (xid % 3) as u8, ["log", "old"][xid as usize / 20], (0.1, "one"));
+    }
+    let whole = listed(&[decoded(&wire, 1)]);
+    assert_eq!(whole, (vec![1, 2, 3, 20, 21, 22], 39));
+    for (jobs, size) in [(1, 100), (1, 333), (1, 1000), (3, 100), (3, 333)] {
+        let mut decoder = decoder(jobs);
+        decoder.begin_to_know_names(&lookups());
+        let mut batches = Vec::new();
+        for piece in wire.bytes.chunks(size) {
+            decoder.feed(piece).expect("a capture");
+            batches.push(decoder.drain());
+            decoder.forget_strings();
+        }
+        batches.push(decoder.close().expect("a capture").1);
+        let (xids, counted) = listed(&batches);
+        assert_eq!(counted, 39);
+        assert!(whole.0.iter().all(|xid| xids.contains(xid)), "{xids:?}");
+        assert!(xids.len() < 39, "{jobs} {size}");
+    }
+}
