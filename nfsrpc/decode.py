@@ -483,6 +483,8 @@ def apply(change: Array | int, values: Array, valid: Mask | None = None) -> Arra
     """The values with an offset added, or looked up in a table; without an entry (NO_STRING) they stay."""
     if isinstance(change, int):
         return values + values.dtype.type(change) if change else values
+    if valid is None and len(values) and values.max() < len(change):
+        return change[values].astype(values.dtype, copy=False)
     known = values < len(change) if valid is None else valid & (values < len(change))
     changed = values.copy()
     changed[known] = change[values[known]]

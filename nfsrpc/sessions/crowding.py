@@ -20,7 +20,7 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Mask, distinct, isin
 from nfsrpc.decode import Columns
 from nfsrpc.sessions.exchanges import COUNTED
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.settled_locks import Sieve
 
 # Exchanges listed while others are counted: with the tables made of them a kilobyte each.
@@ -97,7 +97,7 @@ def leaving(rows: Array, odd: Mask, unit: Array, time: Array, count: int) -> Arr
 def crowd_of_lists(exchanges: Columns, sieve: Sieve, items: Array) -> Crowd:
     """The rows that leave because of their lists, of so many `items` each: those between the oldest and the latest."""
     rows = np.flatnonzero(items)
-    rows = rows[np.argsort(exchanges["time"][rows], kind="stable")]
+    rows = rows[in_order(exchanges["time"][rows])]
     until, room = np.cumsum(items[rows]), round(MAX_ITEMS * STAY) // 2
     rows = rows[(until > room) & (until - items[rows] < until[-1] - room)]
     counted, odd = exchanges["flags"][rows] & COUNTED != 0, units(exchanges, sieve)[1][rows]
@@ -113,7 +113,7 @@ def units(exchanges: Columns, sieve: Sieve) -> tuple[Array, Mask]:
     if not len(sieve.steps):
         return unit, ~plain
     stretches, raw = sieve.stretches, sieve.steps.raw
-    order = np.argsort(exchanges["exchange"], kind="stable")
+    order = in_order(exchanges["exchange"])
     at = np.searchsorted(exchanges["exchange"], raw["exchange"], sorter=order)
     final = at < len(order)
     at = order[np.minimum(at, len(order) - 1)]
@@ -138,7 +138,7 @@ def first_times(unit: Array, time: Array) -> Array:
 
 
 def oldest(rows: Array, time: Array, count: int) -> Array:
-    result: Array = rows[np.argsort(time[rows], kind="stable")[: max(count, 0)]]
+    result: Array = rows[in_order(time[rows])[: max(count, 0)]]
     return result
 
 
@@ -149,7 +149,7 @@ def whole(rows: Array, unit: Array, begin: Array, count: int) -> Array:
 
 def from_the_middle(rows: Array, unit: Array, begin: Array, count: int) -> Array:
     """Rows between the oldest and the latest, so many, and the others of their units."""
-    order = rows[np.argsort(begin[rows], kind="stable")]
+    order = rows[in_order(begin[rows])]
     first = max(len(order) - count, 0) // 2
     return together(rows, unit, order[first : first + count])
 
@@ -214,7 +214,7 @@ def flows_summed(flows: Columns, rows: Array, odd: Mask) -> tuple[Columns, Array
     order = np.lexsort((flows["first"], flows["server"]))  # with nothing odd between them, ranks are equal
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.cumsum(odd[order])
-    rows = rows[np.argsort(flows["first"][rows], kind="stable")]
+    rows = rows[in_order(flows["first"][rows])]
     groups, first = group(*(flows[name][rows] for name in ALIKE), ranks[rows])
     into = rows[first][groups]
     others = np.flatnonzero(into != rows)
