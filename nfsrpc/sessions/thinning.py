@@ -1,8 +1,9 @@
 """Thins exchanges while a capture is still being read, with their fields, so that memory does not grow with it.
 
 Of NFS those leave that were counted and are listed all the same, because their fields hold names of files, and repeat a
-known name: a LOOKUP a second time. Of lock managers the sessions leave that are over and healthy (settled_locks.py);
-and questions that are asked again and again (polls.py). What they count for stands in the tallies.
+known name: a LOOKUP a second time, as far as the decoder has not seen that itself (core/src/known_names.rs). Of lock
+managers the sessions leave that are over and healthy (settled_locks.py); and questions that are asked again and again
+(polls.py). What they count for stands in the tallies.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ MAX_TALLIES = 1 << 17
 LENGTHS = [INTERVAL << doubled for doubled in range(28)]  # up to 42 years
 # Sums that differ in hosts and procedures: 3,000 clients, each with ten procedures. Beyond, they are not kept by host.
 MAX_PARTIES = 1 << 15
+# So few rows of messages with names of files are not looked at: the decoder keeps to itself nearly all that repeats.
+FEW_NAMED = 1 << 13
 # Endings of the names of tables with one row per message; others have one per item of a list.
 OWN = (".args", ".res")
 # Writes are summed by host, file and ten seconds, 70 bytes and a handle each.
@@ -75,7 +78,8 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     batch = as_one(previous, fresh, kinds)
     if NUMBERS in batch:
         in_reach = batch[NUMBERS].of(in_reach)
-    drop(batch, repeating(batch))
+    if named(batch) > FEW_NAMED or not len(in_reach["exchange"]):  # at the end nothing is in reach
+        drop(batch, repeating(batch))
     thin_exchanges(batch, in_reach, alone_until)
     if len(batch["flows"]["flow"]) > MAX_FLOWS:
         make_room_for_flows(batch, in_reach["flow"])
@@ -226,6 +230,12 @@ def make_room_for_accesses(batch: Batch) -> None:
         gone = order[: count - round(MAX_ACCESSES * STAY)]
         note(batch, "accesses-full", gone, *(accesses[name] for name in ("capture", "first_frame", "first")))
         batch["accesses"] = {name: np.delete(values, gone) for name, values in accesses.items()}
+
+
+def named(batch: Batch) -> int:
+    """The number of rows of messages with names of files."""
+    tables = batch["decoded"].items()
+    return sum(len(columns["exchange"]) for table, columns in tables if table.partition(".")[0] in PROTOCOLS)
 
 
 def repeating(batch: Batch) -> Array:
