@@ -24,6 +24,8 @@ def keys_from(values: Array) -> tuple[Array, int]:
     if values.dtype.kind != "u":  # also a mask, which as an index would choose instead of count
         values = values.view(np.dtype(f"u{values.dtype.itemsize}"))
     low, high = (int(bound) for bound in (values.min(), values.max()))
+    if low == high:  # as many columns are
+        return np.zeros(1, dtype=np.int64), 1
     keys = (values - values.dtype.type(low)) if low else values
     return keys.astype(np.int64), high - low + 1
 
