@@ -512,22 +512,26 @@ impl Matcher {
         };
         let Some(layout) = self.bodies.layout(known.results) else { return (NO_STATUS, false) };
         known.decoded |= layout.fills;
-        let shows_names = layout.secondary && known.decoded && copy == 0;
+        let (shows_names, number) = (layout.secondary && known.decoded, known.results);
         let header = captured.saturating_sub(results.len());
         let Some(body) = known.gss.open(results, record.length.saturating_sub(header)) else {
             return (NO_STATUS, false);
         };
-        if shows_names && word(body.0, 0) == Some(0) {
-            let (now, counts) = (record.place.time, &self.output.counts);
-            let args = known.whole_args().filter(|_| counts.is_in_time(&known.row, now));
-            known.repeats = self.bodies.repeats(&known.row, args, body.0, now);
-            if known.repeats {
-                return (0, false);
-            }
-        }
         let owner = Owner { exchange: known.row.exchange, copy, frame: record.place.frame };
-        let outcome = self.bodies.decode(known.results, body, owner, &mut self.oddities).unwrap_or_default();
+        if shows_names && copy == 0 && self.repeats(at, body.0, record.place.time) {
+            return (0, false);
+        }
+        let outcome = self.bodies.decode(number, body, owner, &mut self.oddities).unwrap_or_default();
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
+    }
+
+    /// Whether these results, which show names of files, repeat what is known: then none of the fields are kept.
+    #[inline(never)]
+    fn repeats(&mut self, at: ExchangeId, results: &[u8], now: i64) -> bool {
+        let Some(known) = self.pool.get_mut(at).filter(|_| word(results, 0) == Some(0)) else { return false };
+        let args = known.whole_args().filter(|_| self.output.counts.is_in_time(&known.row, now));
+        known.repeats = self.bodies.repeats(&known.row, args, results, now);
+        known.repeats
     }
 
     #[inline(always)]
