@@ -115,3 +115,34 @@ impl Bodies {
         self.secondary_rows = [0; SHARDS];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xdr::{Kind, code};
+
+    const LOOKUP: (u32, u32, u32) = (100_003, 3, 3);
+
+    /// As there may be millions that repeat while batches are taken, but seldom thinned.
+    #[test]
+    fn rows_that_repeat_take_no_room() {
+        let tables = vec![Table::new("args", &[("name".into(), Kind::Bytes)])];
+        let ops = [(code::OPAQUE, 0, 64, 0, Vec::new()), (code::END, 0, 0, 0, Vec::new())];
+        let mut layout = Layout::new(&ops, Some(0), 1024, &tables).expect("a layout");
+        layout.secondary = true;
+        let mut layouts = Layouts::default();
+        layouts.add(LOOKUP.0, LOOKUP.1, LOOKUP.2, false, layout);
+        let number = layouts.find(LOOKUP.0, LOOKUP.1, LOOKUP.2).args;
+        let mut bodies = Bodies::new(Arc::new(layouts), tables);
+        bodies.begin_to_know_names([(LOOKUP, 0)].into(), 0);
+        let rows = [1, 2, 3].map(|exchange| {
+            let row = ExchangeRow { exchange, prog: LOOKUP.0, vers: LOOKUP.1, proc: LOOKUP.2, ..Default::default() };
+            let owner = Owner { exchange, ..Owner::default() };
+            bodies.decode(number, (&[0, 0, 0, 1, b'a', 0, 0, 0], 8), owner, &mut Oddities::default());
+            bodies.repeats(&row, Some(1), &[0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4], 1);
+            bodies.secondary_rows[0]
+        });
+        assert_eq!(rows, [1; 3]);
+        assert_eq!(bodies.take_tables(4)[0].owners.iter().map(|owner| owner.exchange).collect::<Vec<_>>(), [1]);
+    }
+}

@@ -190,7 +190,25 @@ pub trait Fates {
 
 #[cfg(test)]
 mod tests {
-    use super::Exchange;
+    use super::*;
+
+    #[test]
+    fn a_hash_stands_for_all_arguments_of_a_usual_call() {
+        let usual = Exchange::new(1, 2, Path::default());
+        let changed = |change: &dyn Fn(&mut Exchange)| {
+            let mut exchange = Exchange::new(1, 2, Path::default());
+            (exchange.args_hash, exchange.row.call_bytes) = (7, HASHED as u32);
+            change(&mut exchange);
+            exchange.whole_args()
+        };
+        assert!(usual.whole_args().is_some());
+        assert_eq!(changed(&|_| {}), Some(7));
+        assert_eq!(changed(&|exchange| exchange.row.call_bytes += 1), None);
+        assert_eq!(changed(&|exchange| exchange.row.flavor = RPCSEC_GSS), None);
+        assert_eq!(changed(&|exchange| exchange.row.flags = flag::CALL_CUT), None);
+        assert_eq!(changed(&|exchange| exchange.row.retransmits = 1), None);
+        assert_eq!(changed(&|exchange| exchange.xid_reused = true), None);
+    }
 
     #[test]
     fn thousands_stay_in_a_second_level_cache() {

@@ -150,3 +150,51 @@ fn rows_may_be_taken_at_any_time() {
         assert!(xids.len() < 39, "{jobs} {size}");
     }
 }
+
+#[test]
+fn replies_may_come_in_any_order() {
+    let (mut wire, from) = (Wire::default(), (CLIENT, 900));
+    ask(&mut wire, 1, 1, "log", (0.1, "one"));
+    for (xid, name) in [(2, "old"), (3, "log"), (4, "new"), (5, "log")] {
+        wire.udp(f64::from(xid), from, S, &call(xid, LOOKUP, &text(name)));
+    }
+    for (xid, handle) in [(5, "one"), (4, "new"), (3, "one"), (2, "old")] {
+        wire.udp(5.5, S, from, &reply(xid, &[words(&[0]), text(handle)].concat()));
+    }
+    let batch = decoded(&wire, 1);
+    assert_eq!(listed(std::slice::from_ref(&batch)).0.len(), rows(&batch).len());
+    assert!(rows(&batch).len() < 5);
+}
+
+#[test]
+fn a_second_reply_takes_no_fields_away() {
+    let mut wire = Wire::default();
+    ask(&mut wire, 1, 1, "log", (0.1, "one"));
+    wire.udp(1.5, S, (Ipv4Addr::new(10, 0, 0, 1), 900), &reply(1, &[words(&[0]), text("one")].concat()));
+    assert_eq!(listed(&[decoded(&wire, 1)]).0, [1]);
+}
+
+#[test]
+fn names_of_which_the_end_was_not_captured_are_listed() {
+    let mut wire = Wire { snaplen: 20 + 8 + 40 + 8, ..Wire::default() };
+    ask(&mut wire, 1, 1, "logs/a", (0.1, ""));
+    ask(&mut wire, 2, 1, "logs/b", (0.1, ""));
+    assert_eq!(listed(&[decoded(&wire, 1)]).0, [1, 2]);
+}
+
+#[test]
+fn numbers_that_begin_anew_hide_nothing() {
+    for jobs in [1, 3] {
+        let (mut wire, mut decoder, mut batches) = (Wire::default(), decoder(jobs), Vec::new());
+        decoder.begin_to_know_names(&lookups());
+        for part in 0..3 {
+            (1..=10).for_each(|xid| ask(&mut wire, 10 * part + xid, 1, "log", (0.1, "one")));
+            decoder.feed(&wire.bytes).expect("a capture");
+            decoder.release();
+            batches.push(decoder.drain());
+            wire.bytes.clear();
+        }
+        batches.push(decoder.close().expect("a capture").1);
+        assert_eq!(listed(&batches), (vec![1], 30), "{jobs}");
+    }
+}
