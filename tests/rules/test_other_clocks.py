@@ -250,6 +250,61 @@ def test_replies_to_another_server_port_or_host_are_of_others(tmp_path: Path) ->
         assert certainties(halves, tmp_path) == (["likely"] if ports else [])
 
 
+def test_each_reply_is_that_of_its_xid_and_procedure(tmp_path: Path) -> None:
+    for replied in (True, False):
+        site = Site()
+        site.at(30)
+        more = site.clients[0].lock(site.server, "/srv/more").unanswered(resend=[10.2])
+        site.at(80)
+        site.asked(site.clients[0])
+        first = site.scenario.capture(at=site.clients[0])
+        site.at(120)
+        if replied:
+            more.granted()
+        else:
+            site.clients[0].call(site.server, "nlm4", "NULL", xid=more.xid).reply()
+        site.asked(site.clients[0])
+        halves = [first, site.scenario.capture(at=site.clients[0], since=100)]
+        (found,) = unanswered(together(written(tmp_path, halves)).diagnosis)
+        assert (found.count, found.certainty) == (1 if replied else 2, "likely")
+
+
+def unlocked_in_vain(site: Site) -> None:
+    site.slow.granted()
+    site.slow.unlock().unanswered(resend=[10.2])
+
+
+def notified_in_vain(site: Site) -> None:
+    site.slow.granted()
+    site.server.notify(site.clients[0], 3).unanswered(resend=[3.0, 9.0])
+
+
+def locked_late(site: Site) -> None:
+    """That a reply came late is certain whatever comes later."""
+    site.slow.granted()
+
+
+STORIES = [(unlocked_in_vain, "LCK007"), (notified_in_vain, "MON004"), (locked_late, "LCK002")]
+
+
+@pytest.mark.parametrize(("story", "rule"), STORIES)
+def test_rules_that_say_never_are_doubted_and_others_are_not(
+    tmp_path: Path, story: Callable[[Site], None], rule: str
+) -> None:
+    for address, certainty in ((B, "certain"), (A, "likely")):
+        site = Site()
+        story(site)
+        site.at(150)
+        site.asked(site.clients[0])
+        first = site.scenario.capture(at=site.clients[0])
+        site.at(300)
+        later = next(client for client in site.clients if client.address == address)
+        site.asked(later)
+        captures = [first, site.scenario.capture(at=later, since=250)]
+        found = together(written(tmp_path, captures)).diagnosis.findings
+        assert [each.certainty for each in found if each.rule == rule] == ["certain" if rule == "LCK002" else certainty]
+
+
 def test_rows_of_another_group_or_clock() -> None:
     generator = np.random.default_rng(1)
     for _ in range(300):
