@@ -1,8 +1,8 @@
 """Findings that something never came, where captures by another clock show the same two hosts.
 
-No message tells whether these were taken later, and what did not come was on its way. Captures of other clients of the
-same server do not show these two hosts, and doubt nothing. Where several calls had no reply, one whose hosts no other
-clock shows is enough for the finding to be certain.
+No message tells whether these were taken later: what did not come in one capture may have come after it. Captures of
+other clients of the same server do not show these two hosts, and doubt nothing. Where several calls had no reply, one
+whose hosts no other clock shows is enough for the finding to be certain.
 """
 
 from __future__ import annotations
