@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from nfsrpc.facts.basic import fact
-from nfsrpc.findings.finding import Answer, Finding
+from nfsrpc.facts.inputs import Inputs
+from nfsrpc.findings.finding import Finding
 from nfsrpc.tables import Oddities
 
 Frames: TypeAlias = Mapping[tuple[int, int], str]  # capture and number, and the kind of oddity
@@ -29,9 +30,9 @@ def damaged_frames(oddities: Oddities) -> Frames:
     return {(row.capture, row.frame): row.kind for row in rows}
 
 
-def doubted(answers: Iterable[Answer], damaged: Frames) -> list[Answer]:
-    """The answers, in which findings with damaged evidence are at most likely, and their explanation says why."""
-    return [doubtful(answer, damaged) if isinstance(answer, Finding) else answer for answer in answers]
+def doubted(findings: Iterable[Finding], inputs: Inputs) -> list[Finding]:
+    """The findings; those with damaged evidence are at most likely, and their explanation says why."""
+    return [doubtful(found, inputs.damaged_frames) for found in findings]
 
 
 def doubtful(found: Finding, damaged: Frames) -> Finding:

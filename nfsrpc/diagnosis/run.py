@@ -8,15 +8,15 @@ which no time is left, cannot tell. So does a rule of more findings than there i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nfsrpc.diagnosis.catalogue import Check
 from nfsrpc.diagnosis.causes import is_fault, unexplained
-from nfsrpc.diagnosis.clock_jumps import confused_by_steps, without
-from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.clock_jumps import confused_by_steps, is_confused, without
+from nfsrpc.diagnosis.doubts import doubted
 from nfsrpc.diagnosis.faults import gravity
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.subjects import SUBJECTS, is_left_out
@@ -68,11 +68,17 @@ def is_last(check: Check) -> bool:
 
 def ask_in_turn(check: Check, answers: list[Answer], inputs: Inputs, settings: Settings) -> list[Answer]:
     if is_last(check):
-        confused = confused_by_steps(answers, inputs.clock_steps)
-        left = doubted(without(answers, confused), inputs.damaged_frames)
+        left = standing(answers, confused_by_steps(answers, inputs.clock_steps), inputs)
         inputs.faults = tuple(found for found in left if isinstance(found, Finding) and is_fault(found))
         inputs.unexplained = unexplained(inputs.faults)
     return ask_one(check, inputs, settings.get(check.rule.id, {}))
+
+
+def standing(answers: Iterable[Answer], confused: Sequence[Finding], inputs: Inputs) -> list[Answer]:
+    """The answers as they stand: without what is confused, and each finding as certain as it can be."""
+    left = without(answers, confused)
+    found = iter(doubted([answer for answer in left if isinstance(answer, Finding)], inputs))
+    return [next(found) if isinstance(answer, Finding) else answer for answer in left]
 
 
 def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> list[Answer]:
@@ -82,16 +88,23 @@ def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> list
     number = 0
     while more := list(islice(answers, MAX_FINDINGS)):
         number += len(more)
-        kept = gravest([*kept, *more])
+        kept = gravest([*kept, *more], inputs)
     return [*kept, check.rule.cannot_tell(TOO_MANY, lacks="room")] if len(kept) < number else kept
 
 
-def gravest(answers: list[Answer]) -> list[Answer]:
-    """The answers in their order, without the least grave findings, for which there is no room."""
+def gravest(answers: list[Answer], inputs: Inputs) -> list[Answer]:
+    """The answers in their order, without the least grave findings, for which there is no room.
+
+    Findings that will not stand, or not for certain, are less grave than those that do.
+    """
     findings = [answer for answer in answers if isinstance(answer, Finding)]
     if len(findings) <= MAX_FINDINGS:
         return answers
-    gone = set(map(id, sorted(findings, key=gravity)[MAX_FINDINGS:]))
+    ranks = [
+        (is_confused(found, inputs.clock_steps), gravity(doubtful))
+        for found, doubtful in zip(findings, doubted(findings, inputs), strict=True)
+    ]
+    gone = {id(findings[at]) for at in sorted(range(len(findings)), key=ranks.__getitem__)[MAX_FINDINGS:]}
     return [answer for answer in answers if id(answer) not in gone]
 
 

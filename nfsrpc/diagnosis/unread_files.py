@@ -5,23 +5,33 @@ A reply, or an UNLOCK, may stand in it. Which finding it would change is not kno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from nfsrpc.findings.finding import Answer, Finding
+from nfsrpc.facts.basic import fact
+from nfsrpc.facts.inputs import Inputs
+from nfsrpc.findings.finding import Finding
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.rings import ring_name
+from nfsrpc.tables import Captures
 
 
-def doubted_without(answers: list[Answer], files: Sequence[str], skipped: Iterable[SourceError]) -> list[Answer]:
-    """The answers; findings whose evidence is in files (by number) of such a ring are at most likely."""
-    unread: dict[tuple[str, str | None], str] = {}
+@fact
+def skipped() -> tuple[SourceError, ...]:
+    """The files that could not be read: none, unless the diagnosis sets them."""
+    return ()
+
+
+@fact
+def unread(captures: Captures, skipped: tuple[SourceError, ...]) -> Mapping[int, str]:
+    """By capture the file of its ring that could not be read."""
+    files: dict[tuple[str, str | None], str] = {}
     for error in skipped:
         folder, ring = place_of(error.path)
         # Names of captures have no folder where all lie in one.
-        unread |= {(folder, ring): error.path, ("", ring): error.path} if ring else {}
-    lacking = {number: unread[place] for number, file in enumerate(files) if (place := place_of(file)) in unread}
-    return [doubtful(answer, lacking) if isinstance(answer, Finding) else answer for answer in answers]
+        files |= {(folder, ring): error.path, ("", ring): error.path} if ring else {}
+    named = zip(captures["capture"].tolist(), captures["file"].tolist(), strict=True) if files else ()
+    return {number: files[place] for number, file in named if (place := place_of(file or "")) in files}
 
 
 def place_of(file: str) -> tuple[str, str | None]:
@@ -33,8 +43,13 @@ def place_of(file: str) -> tuple[str, str | None]:
     return PurePath(file).parent.name, ring_name(file).written
 
 
-def doubtful(found: Finding, lacking: dict[int, str]) -> Finding:
-    file = next((lacking[proof.capture] for proof in found.evidence if proof.capture in lacking), None)
+def doubted(findings: Iterable[Finding], inputs: Inputs) -> list[Finding]:
+    """The findings; those with evidence in files of such a ring are at most likely."""
+    return [doubtful(found, inputs.unread) for found in findings]
+
+
+def doubtful(found: Finding, unread: Mapping[int, str]) -> Finding:
+    file = next((unread[proof.capture] for proof in found.evidence if proof.capture in unread), None)
     if file is None:
         return found
     return found.doubted(f"{file} of the same ring could not be read: what it holds may say otherwise.")

@@ -16,17 +16,16 @@ import numpy as np
 from nfsrpc.columns import Table, isin
 from nfsrpc.diagnosis.catalogue import Check, chosen
 from nfsrpc.diagnosis.causes import explained, is_fault, numbered, root_causes
-from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
-from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.joined import HEALTHY, joined
 from nfsrpc.diagnosis.kernel_log import expected
-from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, unlimited
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, standing, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
-from nfsrpc.diagnosis.unread_files import doubted_without
 from nfsrpc.facts.inputs import Inputs
+from nfsrpc.facts.other_clocks import ByClock, OtherClocks
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN
 from nfsrpc.findings.finding import (
@@ -78,11 +77,11 @@ def diagnose(
     try:
         clocks = limited(lambda: of_each_clock(tables))
         whole = Inputs(tables)
+        whole.skipped = tuple(skipped)
         if not clocks:
-            return replace(concluded_of(whole, checks, settings, skipped, limited), settings=in_force)
+            return replace(concluded_of(whole, checks, settings, limited), settings=in_force)
         of_each = [check for check in checks if OF_ALL not in check.parameters]
-        each = (with_roles(Inputs(clock), whole) for clock in clocks)
-        found = joined([concluded_of(inputs, of_each, settings, skipped, limited) for inputs in each])
+        found = joined([concluded_of(inputs, of_each, settings, limited) for inputs in inputs_of(clocks, whole)])
         found = with_holders(found, clocks, limited)
         found = limited(lambda: across(found, clocks), at_the_end=True)
         answers = ask(whole, [check for check in checks if check not in of_each], settings, limited)
@@ -98,12 +97,11 @@ def concluded_of(
     inputs: Inputs,
     checks: Sequence[Check],
     settings: Thresholds | None,
-    skipped: Sequence[SourceError],
     limited: Limited,
 ) -> Diagnosis:
     """The diagnosis of captures whose times can all be compared."""
     answers = ask(inputs, checks, settings, limited)
-    return limited(lambda: concluded(answers, inputs, skipped), at_the_end=True)
+    return limited(lambda: concluded(answers, inputs), at_the_end=True)
 
 
 def with_holders(found: Diagnosis, clocks: Sequence[OfClock], limited: Limited) -> Diagnosis:
@@ -124,20 +122,26 @@ def across(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagnosis:
     return with_contested_files(found, clocks)
 
 
-def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:
-    """The inputs of one clock. Captures of a loopback alone show no role of its host, which others show at any time."""
-    if inputs.flows["loopback"].all():
-        inputs.roles_elsewhere = whole.roles
-    return inputs
+def inputs_of(clocks: Sequence[OfClock], whole: Inputs) -> Iterator[Inputs]:
+    """The inputs of each clock, with what captures by the others show at whatever time.
+
+    Captures of a loopback alone show no role of its host.
+    """
+    by_clock = ByClock(clocks)
+    for number, clock in enumerate(clocks):
+        inputs = Inputs(clock)
+        inputs.skipped, inputs.other_clocks = whole.skipped, OtherClocks(by_clock, number)
+        if inputs.flows["loopback"].all():
+            inputs.roles_elsewhere = whole.roles
+        yield inputs
 
 
 UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.")
 
 
-def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
+def concluded(every_answer: list[Answer], inputs: Inputs) -> Diagnosis:
     confused = confused_by_steps(every_answer, inputs.clock_steps)
-    undamaged = doubted(without(every_answer, confused), inputs.damaged_frames)
-    answers = doubted_without(undamaged, inputs.captures.values("file"), skipped) if skipped else undamaged
+    answers = standing(every_answer, confused, inputs)
     found = numbered([answer for answer in answers if isinstance(answer, Finding)])
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])
@@ -148,7 +152,7 @@ def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[Sour
         verdict = UNFINISHED
     else:
         verdict = without_fault(inputs, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(answers, skipped, inputs.unattributed)):
+    if verdict.state == "healthy" and (gap := left_out(answers, inputs.skipped, inputs.unattributed)):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     leading = set(map(id, causes))
     cannot_tell = tuple(answer for answer in answers if isinstance(answer, CannotTell))
@@ -277,7 +281,8 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
     captured = all((row.server, row.client) in inputs.sending_pairs for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
-    return f"{number} no answer in the capture"
+    reply = inputs.other_clocks.reply(undecided)
+    return f"{number} no answer in the capture{reply and ': '}{reply}"
 
 
 def waiting(undecided: Calls, inputs: Inputs) -> bool:

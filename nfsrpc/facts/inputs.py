@@ -21,6 +21,7 @@ from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.missing_services import MissingService
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
+from nfsrpc.facts.other_clocks import OtherClocks
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.portmappers import Portmappers
 from nfsrpc.facts.presence import Presence
@@ -36,6 +37,7 @@ from nfsrpc.findings.finding import Finding
 from nfsrpc.sessions.aligned import comparable
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sources import SourceError
 from nfsrpc.tables import (
     Calls,
     Captures,
@@ -97,6 +99,7 @@ class Inputs:
     boots: Mapping[str, tuple[int, ...]]
     vantages: Vantages
     clocks: tuple[tuple[str, ...], ...]
+    other_clocks: OtherClocks
     attempts: tuple[Attempt, ...]
     half_open: tuple[Attempt, ...]
     syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]
@@ -144,6 +147,8 @@ class Inputs:
     lock_waits: LockWaits
     clock_steps: tuple[Span, ...]
     damaged_frames: Mapping[tuple[int, int], str]
+    skipped: tuple[SourceError, ...]
+    unread: Mapping[int, str]
     # What the other rules found, for those that are run last.
     faults: tuple[Finding, ...]
     unexplained: tuple[Finding, ...]

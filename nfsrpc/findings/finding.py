@@ -265,6 +265,7 @@ class Rule(NamedTuple):
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
     names_holder: bool = False  # its findings name who held a lock, or need the capture that would show it
     compares_holders: bool = False  # it passes on what clients hold against each other, which one clock has to show
+    says_never: bool = False  # its findings say that something never came, to the end of the capture
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[FindingFields]) -> Finding:

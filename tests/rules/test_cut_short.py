@@ -17,8 +17,9 @@ from nfsrpc.diagnosis.catalogue import Check
 from nfsrpc.diagnosis.faults import PARTIAL
 from nfsrpc.diagnosis.run import CUT_SHORT, TOO_MANY, CutShort, Limited
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.inputs import Inputs
-from nfsrpc.findings.finding import Answer, Broken, Diagnosis, Rule, Severity, lacking
+from nfsrpc.findings.finding import Answer, Broken, Diagnosis, Evidence, Finding, Rule, Severity, lacking
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.watch.changes import Changes
 
@@ -146,8 +147,45 @@ def test_of_findings_that_are_equally_grave_those_stay_that_are_first(monkeypatc
         for title, severity in zip("abc", severities, strict=True)
     )
     clear = rule.clear("nothing waits")
-    assert run.gravest([info, error, clear, last]) == [info, error, clear]
-    assert run.gravest([last, info, clear, error]) == [last, clear, error]
+    assert run.gravest([info, error, clear, last], doubting()) == [info, error, clear]
+    assert run.gravest([last, info, clear, error], doubting()) == [last, clear, error]
+
+
+def doubting(damaged: int | None = None, step: Span | None = None) -> Inputs:
+    """Inputs with a damaged frame, or a step of the clock."""
+    inputs = Inputs({})
+    inputs.damaged_frames = {(0, damaged): "xdr-length"} if damaged is not None else {}
+    inputs.clock_steps, inputs.unread = (step,) if step else (), {}
+    return inputs
+
+
+def of_frames(first: int, last: int, wait_s: float) -> Finding:
+    """A finding with evidence in one frame, at some time."""
+    return Rule("LCK011", "made", "error", timed="always").finding(
+        host="10.0.0.1",
+        title="",
+        explanation="",
+        first=first,
+        last=last,
+        wait_s=wait_s,
+        evidence=(Evidence(0, last, "waits"),),
+    )
+
+
+def test_a_finding_that_is_doubtful_leaves_the_room_to_one_that_is_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", 1)
+    doubtful, certain = of_frames(0, 7, 200.0), of_frames(0, 8, 10.0)
+    for damaged, left in ((7, certain), (9, doubtful)):
+        assert run.gravest([doubtful, certain], doubting(damaged)) == [left]
+
+
+def test_a_finding_across_a_step_of_the_clock_leaves_the_room_to_one_that_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", 1)
+    across, before = of_frames(0, 20, 200.0), of_frames(0, 9, 10.0)
+    for step, left in ((Span(10, 11), before), (Span(21, 22), across)):
+        assert run.gravest([across, before], doubting(step=step)) == [left]
 
 
 @pytest.mark.parametrize(("room", "state"), [(3, "healthy"), (2, "cannot-tell")])
@@ -178,7 +216,7 @@ def test_a_rule_that_breaks_after_some_findings_keeps_them(monkeypatch: pytest.M
         yield from found
         raise ValueError("no row")
 
-    *kept, broken, more = run.ask_one(Check(rule, check, "", (), {}), Inputs({}), {})
+    *kept, broken, more = run.ask_one(Check(rule, check, "", (), {}), doubting(), {})
     assert kept == found[:2]
     assert isinstance(broken, Broken)
     assert more == rule.cannot_tell(TOO_MANY, lacks="room")

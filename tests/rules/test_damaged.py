@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv6Address
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nfsrpc
 from benchmarks.attacks import NFS, SECOND, Frame, pcap, record
+from nfsrpc.columns import Coded, Source
 from nfsrpc.decode import decode
-from nfsrpc.diagnosis.damaged_frames import DAMAGE, doubted
-from nfsrpc.diagnosis.unread_files import doubted_without
+from nfsrpc.diagnosis import damaged_frames, unread_files
+from nfsrpc.diagnosis.damaged_frames import DAMAGE
 from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sources import SourceError
-from nfsrpc.tables import ODDITY_KINDS
+from nfsrpc.tables import CAPTURES, ODDITY_KINDS, Captures
 from tests.captures_dir import SETS
 from tests.corruption import Field, Layout, certain_faults, judged
 from tests.rules.stage import SERVER, Stage, diagnosed
@@ -26,22 +29,27 @@ FOUND = Finding("LCK001", "lock", "error", "certain", SERVER, "title", "Why.", e
 
 
 def test_damaged_evidence_makes_a_finding_likely_and_says_why() -> None:
-    (found,) = doubted([FOUND], {(0, 7): "xdr-length"})
-    assert isinstance(found, Finding)
+    found = damaged_frames.doubtful(FOUND, {(0, 7): "xdr-length"})
     assert found.certainty == "likely"
     assert found.explanation == "Why. Frame 7 of the evidence is damaged (xdr-length): what it says is not certain."
 
 
 @pytest.mark.parametrize("frame", [(0, 6), (1, 7)])
 def test_damage_elsewhere_changes_nothing(frame: tuple[int, int]) -> None:
-    assert doubted([FOUND], {frame: "xdr-length"}) == [FOUND]
+    assert damaged_frames.doubtful(FOUND, {frame: "xdr-length"}) == FOUND
+
+
+def without(files: Sequence[str], skipped: Sequence[SourceError]) -> Finding:
+    """The finding in the first of these files, where others could not be read."""
+    columns: dict[str, Source] = {"capture": np.arange(len(files), dtype=np.uint16), "file": Coded.of(files)}
+    captures = Captures(CAPTURES, len(files), columns)
+    return unread_files.doubtful(FOUND, unread_files.unread(captures, tuple(skipped)))
 
 
 @pytest.mark.parametrize("unread", ["/srv/a/trace.pcap1", "a/trace.pcap"])
 @pytest.mark.parametrize("file", ["trace.pcap0", "a/trace.pcap0"])
 def test_a_finding_of_a_ring_that_lacks_a_file_is_likely_and_says_why(file: str, unread: str) -> None:
-    (found,) = doubted_without([FOUND], [file, "other.pcap"], [SourceError(unread, "this is text, not a capture")])
-    assert isinstance(found, Finding)
+    found = without([file, "other.pcap"], [SourceError(unread, "this is text, not a capture")])
     assert found.certainty == "likely"
     assert found.explanation == f"Why. {unread} of the same ring could not be read: what it holds may say otherwise."
 
@@ -49,7 +57,7 @@ def test_a_finding_of_a_ring_that_lacks_a_file_is_likely_and_says_why(file: str,
 @pytest.mark.parametrize("file", ["other.pcap", "b/trace.pcap0", "trace0"])
 def test_a_file_that_is_unread_elsewhere_changes_nothing(file: str) -> None:
     skipped = [SourceError(path, "no such file") for path in ("a/trace.pcap1", "a/trace1")]
-    assert doubted_without([FOUND], [file, "trace.pcap0"], skipped) == [FOUND]
+    assert without([file, "trace.pcap0"], skipped) == FOUND
 
 
 def test_a_ring_of_which_a_file_cannot_be_read_proves_nothing_for_certain(tmp_path: Path) -> None:
@@ -63,7 +71,7 @@ def test_a_ring_of_which_a_file_cannot_be_read_proves_nothing_for_certain(tmp_pa
 
 def test_what_is_likely_anyway_stays_as_it_is() -> None:
     likely = replace(FOUND, certainty="likely")
-    assert doubted([likely], {(0, 7): "frame-time"}) == [likely]
+    assert damaged_frames.doubtful(likely, {(0, 7): "frame-time"}) == likely
 
 
 def test_the_kinds_of_damage_are_oddities() -> None:

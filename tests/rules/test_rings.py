@@ -125,6 +125,43 @@ def test_it_is_certain_where_the_name_says_that_it_is_one_ring(story: Any, tmp_p
     assert certain(written(tmp_path, ("trace.pcap0", "trace.pcap1"), site.captures(60, "ethernet")))
 
 
+@pytest.mark.parametrize("names", RINGS, ids=" ".join)
+@pytest.mark.parametrize(("ahead_s", "is_one"), [(12, False), (60, True), (300, True)])
+def test_files_that_were_written_at_the_same_time_are_no_ring(
+    names: tuple[str, str], ahead_s: int, is_one: bool, tmp_path: Path
+) -> None:
+    """By the clocks of two clients that are 12 s apart their captures overlap by 3 s; further apart, they do not."""
+    site = Site()
+    held_in_turn(site)
+    paths = written(tmp_path, names, site.captures(ahead_s, "ethernet"))
+    assert (len(set(clocks(paths))) == 1) == is_one
+    assert bool(certain(paths)) == is_one
+
+
+@pytest.mark.parametrize(("overlap_s", "is_one"), [(0.9, True), (1.2, False)])
+def test_frames_of_one_ring_are_out_of_order_by_less(overlap_s: float, is_one: bool, tmp_path: Path) -> None:
+    site = Site()
+    for wait_s in (5, 20 - overlap_s):
+        site.one.getattr(site.server, FILE)
+        site.scenario.wait(wait_s)
+    site.two.getattr(site.server, FILE)
+    paths = written(tmp_path, RINGS[0], site.captures(-20, "ethernet"))
+    assert (len(set(clocks(paths))) == 1) == is_one
+
+
+def test_a_ring_whose_clock_was_set_back_at_its_seam_is_one(tmp_path: Path) -> None:
+    """Both files show the same hosts."""
+    site = Site()
+    site.one.getattr(site.server, FILE)
+    site.scenario.wait(10)
+    site.one.getattr(site.server, FILE)
+    site.scenario.wait(10)
+    site.one.getattr(site.server, FILE)
+    before = site.scenario.capture(at=site.one, until=15)
+    after = shifted(site.scenario.capture(at=site.one, since=15), -15)
+    assert len(set(clocks(written(tmp_path, RINGS[0], [before, after])))) == 1
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_of_captures_without_a_name_nothing_is_certain(story: Any) -> None:
     site = Site()

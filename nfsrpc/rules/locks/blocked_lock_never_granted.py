@@ -45,6 +45,7 @@ RULE = Rule(
     explains=("LCK011",),
     timed="always",
     compares_holders=True,
+    says_never=True,
     judges="lock requests with their range",
     passes="no lock was free while a client waited for it",
 )

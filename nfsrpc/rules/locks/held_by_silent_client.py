@@ -50,6 +50,7 @@ RULE = Rule(
     explains=("LCK011", "LCK016", "CBK001", "NET001", "NET003"),
     timed="always",
     compares_holders=True,
+    says_never=True,
     judges="lock requests with their range",
     passes="the hosts of the holders that others waited for were alive, or the waits were short",
 )

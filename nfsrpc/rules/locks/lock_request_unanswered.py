@@ -10,8 +10,10 @@ Why it matters
     trying" and goes on for ever.
 
 Not flagged when
-    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: cannot
-    tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
+    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream, or a capture
+    whose clock cannot be compared has the reply (CAP007): cannot tell. Where such a capture shows the same two hosts it
+    is likely. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its
+    result.
 
 How to confirm
     On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.
@@ -31,6 +33,7 @@ from operator import itemgetter
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
+from nfsrpc.facts.other_clocks import OtherClocks
 from nfsrpc.facts.stalls import LockFiles, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
@@ -49,6 +52,7 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    says_never=True,
     judges="LOCK requests",
     passes="no LOCK remained without a reply",
 )
@@ -64,6 +68,7 @@ def check(
     span: Span | None,
     vantages: Vantages,
     lock_files: LockFiles,
+    other_clocks: OtherClocks,
 ) -> Iterator[Answer]:
     granted = granted_otherwise(locks)
     decided, silent = (
@@ -77,9 +82,13 @@ def check(
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
-    undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
+    open_ = decided.where(decided["state"].isin(("undecided", "unanswered")))
+    undecided = len(open_) - len(silent)
     if undecided:
-        yield RULE.cannot_tell(f"the capture does not hold what followed {several(nlm.counted(undecided), 'LOCK')}")
+        reply = other_clocks.reply(open_)
+        yield RULE.cannot_tell(
+            f"the capture does not hold what followed {several(nlm.counted(undecided), 'LOCK')}{reply and ': '}{reply}"
+        )
 
 
 def granted_otherwise(locks: Locks) -> list[int]:

@@ -53,6 +53,7 @@ RULE = Rule(
     timed="always",
     log=("out-of-sync",),
     compares_holders=True,
+    says_never=True,
     judges="lock requests with their range",
     passes="no lock was kept for an owner that no longer has it",
 )

@@ -43,6 +43,7 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    says_never=True,
     judges="replies to UNLOCK",
     passes="no UNLOCK was refused, or remained without a reply",
 )

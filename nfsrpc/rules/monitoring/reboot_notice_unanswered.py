@@ -51,6 +51,7 @@ RULE = Rule(
     "reboot-notice-unanswered",
     "warning",
     timed="always",
+    says_never=True,
     judges="notices of a reboot",
     passes="every notice of a reboot was answered",
 )

@@ -48,6 +48,7 @@ RULE = Rule(
     explains=("LCK005", "LCK008", "LCK009"),
     timed="always",
     log=("grace-period", "reclaim-failed", "out-of-sync"),
+    says_never=True,
     judges="answered LOCK",
     passes="no server restarted without notice while locks were held",
 )

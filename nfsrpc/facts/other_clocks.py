@@ -1,0 +1,90 @@
+"""What captures show by other clocks, which no message compares with this one.
+
+Whether they were taken before, meanwhile or later is not known: one of the same two hosts may hold what is missing
+here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.facts.basic import fact
+from nfsrpc.sessions.aligned import OfClock
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sources.name import short_names
+from nfsrpc.tables import Calls, Flows
+
+
+class ByClock:
+    """Replies and pairs of hosts that the captures of each clock show."""
+
+    def __init__(self, clocks: Sequence[OfClock]) -> None:
+        self.clocks = clocks
+        self.files = short_names(clocks[0].decoded.files)
+
+    @cached_property
+    def replies(self) -> Mapping[int, str]:
+        """The reply that only a capture by another clock has, by the number of its call."""
+        every = self.clocks[0].every.exchanges
+        calls, replies = every.replies_elsewhere
+        frames, captures = (every.raw[name][replies].tolist() for name in ("reply_frame", "reply_capture"))
+        named = (f"frame {frame} of {self.files[file]}" for frame, file in zip(frames, captures, strict=True))
+        return dict(zip(every.raw["exchange"][calls].tolist(), named, strict=True))
+
+    @cached_property
+    def pairs(self) -> Mapping[frozenset[str], list[tuple[int, int]]]:
+        """The clocks that show frames of both of two hosts, each with a capture."""
+        found: defaultdict[frozenset[str], list[tuple[int, int]]] = defaultdict(list)
+        for clock, tables in enumerate(self.clocks):
+            for pair, capture in talking(tables["flows"]).items():
+                found[pair].append((clock, capture))
+        return found
+
+
+class OtherClocks(NamedTuple):
+    """What captures show by other clocks than that of this number."""
+
+    by_clock: ByClock | None = None  # None where there is one clock
+    own: int = 0
+
+    def reply(self, calls: Calls) -> str:
+        """A clause on a reply to these calls that only a capture by another clock has; empty without one."""
+        replies = self.by_clock.replies if self.by_clock else {}
+        place = next((replies[number] for number in calls["exchange"].tolist() if number in replies), "")
+        return f"a reply is {place}, whose clock no message compares" if place else ""
+
+    def file(self, pair: frozenset[str]) -> str:
+        """The name of a capture by another clock that shows frames of both of two hosts; empty without one."""
+        if self.by_clock is None:
+            return ""
+        seen = self.by_clock.pairs.get(pair, ())
+        return next((self.by_clock.files[capture] for clock, capture in seen if clock != self.own), "")
+
+
+@fact
+def other_clocks() -> OtherClocks:
+    """What captures show by other clocks: nothing, unless the diagnosis sets it."""
+    return OtherClocks()
+
+
+def talking(flows: Flows) -> Mapping[frozenset[str], int]:
+    """The pairs of hosts that both sent something, each with the capture that shows it first."""
+    client, server = flows["client"], flows["server"]
+    ways = (client, server, flows["c_frames"]), (server, client, flows["s_frames"])
+    sent: dict[tuple[str | None, str | None], int] = {}
+    for sender, receiver, frames in ways:
+        rows = np.flatnonzero(frames > 0)
+        rows = rows[group(sender.codes[rows], receiver.codes[rows])[1]]
+        pairs = zip(sender[rows].tolist(), receiver[rows].tolist(), strict=True)
+        for pair, capture in zip(pairs, flows["capture"][rows].tolist(), strict=True):
+            sent.setdefault(pair, capture)
+    return {
+        frozenset((one, other)): capture
+        for (one, other), capture in sent.items()
+        if one is not None and other is not None and (other, one) in sent
+    }

@@ -1,0 +1,335 @@
+"""A capture by another clock may hold what never came in this one: then nothing says for certain that it never did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nfsrpc
+from nfsrpc.diagnosis.catalogue import rules
+from nfsrpc.findings.finding import Diagnosis, Finding
+from nfsrpc.sessions.exchanges import of_another
+from nfsrpc.sources import SourceError
+from tests.scenario import Host, LockRequest, Scenario
+from tests.sessions.test_hosts import merged
+from tests.wire import shifted
+
+SERVER, A, B = "10.9.0.1", "10.8.0.1", "10.8.0.2"
+NAMES = ("before.pcap", "after.pcap")
+
+
+class Site:
+    """Two clients of a server. The first one sends a LOCK, and again after 10 s, and has no reply for a minute."""
+
+    def __init__(self) -> None:
+        self.scenario = Scenario()
+        self.started = self.scenario.now
+        self.server = self.scenario.host(SERVER, name="srv")
+        self.clients = [self.scenario.host(address, name=f"cl{number}") for number, address in enumerate((A, B), 1)]
+        self.slow = self.sent(self.clients[0])
+        self.at(60)
+        self.asked(*self.clients)
+
+    def at(self, seconds: float) -> None:
+        """Waits until so many seconds after the start."""
+        self.scenario.wait(seconds - (self.scenario.now - self.started) / 1e9)
+
+    def sent(self, client: Host) -> LockRequest:
+        client.getattr(self.server, "/srv")
+        return client.lock(self.server, "/srv/slow").unanswered(resend=[10.2])
+
+    def asked(self, *clients: Host) -> None:
+        for client in clients:
+            client.getattr(self.server, "/srv")
+
+    def halves(self, at: Host) -> list[bytes]:
+        """What a host captured up to a minute after the LOCK, and later."""
+        return [self.scenario.capture(at=at, until=65), self.scenario.capture(at=at, since=100)]
+
+
+def written(folder: Path, captures: Sequence[bytes], names: Sequence[str] = NAMES) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path, data in zip(paths, captures, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return paths
+
+
+def unanswered(diagnosis: Diagnosis) -> list[Finding]:
+    return [found for found in diagnosis.findings if found.rule == "LCK001"]
+
+
+def lonely(data: bytes) -> Finding:
+    """The finding of one capture, which is certain."""
+    (found,) = unanswered(nfsrpc.read(data).diagnosis)
+    assert found.certainty == "certain"
+    return found
+
+
+def together(paths: Sequence[Path], clocks: int = 2) -> nfsrpc.Trace:
+    trace = nfsrpc.read(*paths)
+    assert len(set(trace.tables["captures"]["clock"].tolist())) == clocks
+    return trace
+
+
+ORDERS = pytest.mark.parametrize("order", [1, -1], ids=["before first", "after first"])
+
+
+@ORDERS
+@pytest.mark.parametrize("resent", [False, True])
+def test_a_reply_in_the_other_capture_is_no_lack_of_one(tmp_path: Path, order: int, resent: bool) -> None:
+    site = Site()
+    site.at(120)
+    if resent:
+        site.slow.resend()
+    site.at(123)
+    site.slow.granted()
+    site.at(130)
+    site.asked(site.clients[0])
+    halves = site.halves(site.clients[0])
+    lonely(halves[0])
+    trace = together(written(tmp_path, halves)[::order])
+    assert not [found for found in trace.diagnosis.findings if found.severity != "info"]
+    assert trace.verdict.state == "cannot-tell"
+    reply = f"a reply is frame {3 if resent else 1} of after.pcap, whose clock no message compares"
+    assert trace.verdict.summary.startswith(
+        f"Cannot tell whether locks work: of 1 lock request, 1 has no answer in the capture: {reply}"
+    )
+    whys = [answer.why for answer in trace.diagnosis.cannot_tell if answer.rule == "LCK001"]
+    assert f"the capture does not hold what followed 1 LOCK: {reply}" in whys
+    calls = trace.tables["calls"]
+    before = calls["capture"] == trace.files.index(str(tmp_path / "before.pcap"))
+    assert calls.where(before & (calls["program"] == "nlm"))["state"].tolist() == ["undecided"]
+
+
+def one_asks(site: Site) -> None:
+    """The two hosts exchange something else, and the reply may have come between the captures."""
+    site.asked(site.clients[0])
+
+
+def resent_in_vain(site: Site) -> None:
+    site.slow.unanswered(resend=[2.0])
+    site.at(150)
+    site.asked(site.clients[0])
+
+
+def answered_with_another_xid(site: Site) -> None:
+    other = site.clients[0].lock(site.server, "/srv/other")
+    other.granted()
+    site.asked(site.clients[0])
+
+
+@ORDERS
+@pytest.mark.parametrize("story", [one_asks, resent_in_vain, answered_with_another_xid])
+def test_a_capture_of_the_same_two_hosts_makes_it_likely(
+    tmp_path: Path, story: Callable[[Site], None], order: int
+) -> None:
+    site = Site()
+    site.at(120)
+    story(site)
+    halves = site.halves(site.clients[0])
+    alone = lonely(halves[0])
+    trace = together(written(tmp_path, halves)[::order])
+    (found,) = (each for each in unanswered(trace.diagnosis) if each.wait_s == alone.wait_s)
+    assert (found.certainty, found.host, found.clients) == ("likely", SERVER, (A,))
+    assert (
+        f"after.pcap shows {A} and {SERVER} as well, and no message tells whether it was taken later: what did not "
+        "come here may have come later." in found.explanation
+    )
+
+
+def certainties(captures: Sequence[bytes], folder: Path, clocks: int = 2) -> list[str]:
+    names = [f"{number}.pcap" for number in "abc"[: len(captures)]]
+    trace = together(written(folder, captures, names), clocks)
+    return [found.certainty for found in unanswered(trace.diagnosis)]
+
+
+def test_captures_of_two_clients_of_one_server_stay_certain(tmp_path: Path) -> None:
+    site = Site()
+    site.at(120)
+    site.asked(*site.clients)
+    captures = [site.scenario.capture(at=client) for client in site.clients]
+    assert certainties(captures, tmp_path) == ["certain"]
+
+
+def test_so_do_captures_of_two_servers_of_one_client(tmp_path: Path) -> None:
+    site = Site()
+    other = site.scenario.host("10.9.0.2", name="srv2")
+    site.at(120)
+    site.clients[0].getattr(other, "/srv")
+    captures = [site.scenario.capture(at=site.clients[0], until=65), site.scenario.capture(at=other)]
+    assert certainties(captures, tmp_path) == ["certain"]
+
+
+def test_so_does_what_another_capture_shows_the_calls_of_alone(tmp_path: Path) -> None:
+    """It could not hold a reply."""
+    site = Site()
+    site.at(120)
+    site.asked(site.clients[0])
+    client = site.clients[0]
+    before, after = site.halves(client)
+    one_way = site.scenario.capture(at=client, since=100, sent_by=client)
+    assert certainties([before, one_way], tmp_path / "one-way") == ["certain"]
+    assert certainties([before, after], tmp_path / "both-ways") == ["likely"]
+
+
+def test_so_do_captures_at_both_ends_whose_messages_compare_the_clocks(tmp_path: Path) -> None:
+    site = Site()
+    captures = [site.scenario.capture(at=site.clients[0]), shifted(site.scenario.capture(at=site.server), 600)]
+    assert certainties(captures, tmp_path, clocks=1) == ["certain"]
+
+
+def test_so_does_a_ring(tmp_path: Path) -> None:
+    site = Site()
+    site.at(120)
+    site.asked(site.clients[0])
+    paths = written(tmp_path, site.halves(site.clients[0]), ("trace.pcap0", "trace.pcap1"))
+    assert [found.certainty for found in unanswered(together(paths, clocks=1).diagnosis)] == ["certain"]
+
+
+@pytest.mark.parametrize(("seen", "certainty"), [((A,), "certain"), ((A, B), "likely")])
+def test_one_client_that_no_other_clock_shows_is_enough(tmp_path: Path, seen: Sequence[str], certainty: str) -> None:
+    site = Site()
+    site.sent(site.clients[1])
+    site.at(150)
+    site.asked(*site.clients)
+    first = site.scenario.capture(at=site.server)
+    site.at(300)
+    later = [client for client in site.clients if client.address in seen]
+    site.asked(*later)
+    second = merged(*(site.scenario.capture(at=client, since=250) for client in later))
+    (found,) = unanswered(together(written(tmp_path, [first, second])).diagnosis)
+    assert (found.clients, found.certainty) == ((A, B), certainty)
+
+
+def test_only_the_hosts_of_the_call_without_reply_count(tmp_path: Path) -> None:
+    """A later capture shows the client that waits for a silent holder: it does not show the holder."""
+    for again, certainty in ((1, "certain"), (0, "likely")):
+        site = Site()
+        waiter = site.clients[1]
+        site.slow.granted()
+        site.at(70)
+        waiter.lock(site.server, "/srv/slow").blocked()
+        for later in (150, 220):
+            site.at(later)
+            site.asked(waiter)
+        first = site.scenario.capture(at=site.server)
+        site.at(400)
+        site.asked(site.clients[again])
+        second = site.scenario.capture(at=site.server, since=350)
+        trace = together(written(tmp_path, [first, second]))
+        (found,) = (each for each in trace.diagnosis.findings if each.rule == "LCK010")
+        assert (found.host, found.certainty) == (A, certainty)
+
+
+def test_a_reply_elsewhere_counts_where_clocks_of_one_group_are_far_apart(tmp_path: Path) -> None:
+    """The tables of the client and of the server are moved to one clock; a third capture has the reply."""
+    site = Site()
+    site.at(120)
+    site.slow.granted()
+    site.asked(site.clients[0])
+    client, server = site.clients[0], site.server
+    ends = [site.scenario.capture(at=client, until=65), shifted(site.scenario.capture(at=server, until=65), 600)]
+    after = site.scenario.capture(at=client, since=100)
+    assert certainties(ends, tmp_path / "ends", clocks=1) == ["certain"]
+    assert certainties([*ends, after], tmp_path / "all") == []
+
+
+def test_replies_to_another_server_port_or_host_are_of_others(tmp_path: Path) -> None:
+    for ports in ({}, {100021: 32999}):
+        site = Site()
+        site.at(120)
+        site.server.ports = {**site.server.ports, **ports}
+        again = site.clients[0].lock(site.server, "/srv/slow", xid=site.slow.xid)
+        again.granted()
+        site.asked(site.clients[0])
+        halves = site.halves(site.clients[0])
+        assert certainties(halves, tmp_path) == (["likely"] if ports else [])
+
+
+def test_each_reply_is_that_of_its_xid_and_procedure(tmp_path: Path) -> None:
+    for replied in (True, False):
+        site = Site()
+        site.at(30)
+        more = site.clients[0].lock(site.server, "/srv/more").unanswered(resend=[10.2])
+        site.at(80)
+        site.asked(site.clients[0])
+        first = site.scenario.capture(at=site.clients[0])
+        site.at(120)
+        if replied:
+            more.granted()
+        else:
+            site.clients[0].call(site.server, "nlm4", "NULL", xid=more.xid).reply()
+        site.asked(site.clients[0])
+        halves = [first, site.scenario.capture(at=site.clients[0], since=100)]
+        (found,) = unanswered(together(written(tmp_path, halves)).diagnosis)
+        assert (found.count, found.certainty) == (1 if replied else 2, "likely")
+
+
+def unlocked_in_vain(site: Site) -> None:
+    site.slow.granted()
+    site.slow.unlock().unanswered(resend=[10.2])
+
+
+def notified_in_vain(site: Site) -> None:
+    site.slow.granted()
+    site.server.notify(site.clients[0], 3).unanswered(resend=[3.0, 9.0])
+
+
+def locked_late(site: Site) -> None:
+    """That a reply came late is certain whatever comes later."""
+    site.slow.granted()
+
+
+STORIES = [(unlocked_in_vain, "LCK007"), (notified_in_vain, "MON004"), (locked_late, "LCK002")]
+
+
+@pytest.mark.parametrize(("story", "rule"), STORIES)
+def test_rules_that_say_never_are_doubted_and_others_are_not(
+    tmp_path: Path, story: Callable[[Site], None], rule: str
+) -> None:
+    for address, certainty in ((B, "certain"), (A, "likely")):
+        site = Site()
+        story(site)
+        site.at(150)
+        site.asked(site.clients[0])
+        first = site.scenario.capture(at=site.clients[0])
+        site.at(300)
+        later = next(client for client in site.clients if client.address == address)
+        site.asked(later)
+        captures = [first, site.scenario.capture(at=later, since=250)]
+        found = together(written(tmp_path, captures)).diagnosis.findings
+        assert [each.certainty for each in found if each.rule == rule] == ["certain" if rule == "LCK002" else certainty]
+
+
+def test_rows_of_another_group_or_clock() -> None:
+    generator = np.random.default_rng(1)
+    for _ in range(300):
+        rows, wanted = (generator.integers(0, 4, (2, generator.integers(0, 9))) for _ in range(2))
+        found = of_another(rows[0], rows[1], wanted[0], wanted[1])
+        for at, group, own in zip(found.tolist(), *wanted.tolist(), strict=True):
+            fitting = [row for row, (its, clock) in enumerate(rows.T.tolist()) if its == group and clock != own]
+            assert at in fitting if fitting else at == -1
+
+
+def test_the_rules_that_say_never() -> None:
+    never = {name for name, check in rules().items() if check.rule.says_never}
+    assert never == {"LCK001", "LCK003", "LCK007", "LCK008", "LCK010", "MON004", "MON008"}
+
+
+@pytest.mark.parametrize("lacks", ["trace.pcap1", "other.pcap1"])
+def test_a_ring_that_lacks_a_file_is_doubted_by_whichever_clock_it_is(tmp_path: Path, lacks: str) -> None:
+    site = Site()
+    site.at(120)
+    site.asked(*site.clients)
+    captures = [site.scenario.capture(at=client) for client in site.clients[::-1]]
+    paths = written(tmp_path, captures, ("other.pcap0", "trace.pcap0"))
+    (tmp_path / lacks).write_text("no capture")
+    for order in (1, -1):
+        trace = nfsrpc.read(*paths[::order], tmp_path / lacks)
+        assert [type(error) for error in trace.skipped] == [SourceError]
+        (found,) = unanswered(trace.diagnosis)
+        assert found.certainty == ("likely" if lacks == "trace.pcap1" else "certain")
