@@ -36,7 +36,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo wheel share install uninstall notes site test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
+.PHONY: build demo wheel profile share install uninstall notes site test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
 
 build: $(VENV) $(MODULE)
 
@@ -91,19 +91,42 @@ share: $(MODULE)
 
 # A wheel for each of TARGETS and the source distribution, in dist. abi3: one wheel for Python 3.11 and everything newer.
 # zig links for the C library of manylinux_2_28 (RHEL 8, Debian 10, and newer); maturin checks what is linked.
+# The one for this machine is compiled with a profile, where there is llvm-profdata (rustup component add llvm-tools). The
+# others are not: their cores cannot run here, and names in a profile are those of one target.
+NATIVE := $(shell uname -m)-unknown-linux-gnu
 TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 DIST ?= dist
 MATURIN := PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" $(WHEEL)/bin/maturin
+BUILD_WHEEL := $(MATURIN) build --quiet --release --locked --zig
+PROFILE := core/target/profile
+PROFDATA = $$(rustc --print sysroot)/lib/rustlib/$(NATIVE)/bin/llvm-profdata
 wheel: share $(WHEEL)/made
 	$(need_cargo)
 	@rm -rf $(DIST)
 	@for target in $(TARGETS); do \
-		echo "Building the wheel for $$target"; \
+		flags=; how="without a profile"; \
+		if [ $$target = $(NATIVE) ] && [ -x "$(PROFDATA)" ]; then \
+			$(MAKE) --no-print-directory profile || exit 1; \
+			flags=-Cprofile-use=$(CURDIR)/$(PROFILE)/merged; how="with the profile"; \
+		fi; \
+		echo "Building the wheel for $$target, $$how"; \
 		rustup target add $$target >/dev/null 2>&1 || true; \
-		$(MATURIN) build --quiet --release --locked --zig --target $$target --compatibility manylinux_2_28 --out $(DIST) || exit 1; \
+		RUSTFLAGS="$$RUSTFLAGS $$flags" $(BUILD_WHEEL) --target $$target --compatibility manylinux_2_28 --out $(DIST) || exit 1; \
 	done
 	@$(MATURIN) sdist --out $(DIST) >/dev/null 2>&1
 	@ls -l $(DIST)
+
+# What an instrumented core counts in training. `maturin build --pgo` would do this and the rest, but not with zig, and with
+# packages that no lock file names. cc links here: zig refuses the option that the counters need. All else is as for the
+# wheel, because the names of functions depend on it.
+profile: $(MODULE) $(WHEEL)/made
+	@echo "Profiling the core in training"
+	@rm -rf $(PROFILE)
+	@RUSTFLAGS="$$RUSTFLAGS -Cprofile-generate=$(CURDIR)/$(PROFILE)/counts -Clinker=cc" \
+		$(BUILD_WHEEL) --target $(NATIVE) --compatibility linux --out $(PROFILE)
+	@$(BIN)/python -m zipfile -e $(PROFILE)/*.whl $(PROFILE)/package
+	@PYTHONPATH=$(PROFILE)/package $(BIN)/python -P -m benchmarks.training
+	@"$(PROFDATA)" merge -o $(PROFILE)/merged $(PROFILE)/counts
 
 # As a package would: an environment of its own below PREFIX/lib, the command, manual pages and completions.
 PREFIX ?= /usr/local

@@ -41,6 +41,12 @@ def test_every_python_that_the_package_supports_is_tried() -> None:
     assert "run: .ci/run\n" in text
 
 
+def test_a_release_has_the_wheels_that_make_builds_with_a_profile() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert "components: llvm-tools\n" in text
+    assert "run: make wheel\n" in text
+
+
 def notes(version: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--silent", "notes", f"VERSION={version}"], cwd=ROOT, capture_output=True, text=True, check=False
