@@ -523,7 +523,7 @@ class Table:
             return pd.Categorical.from_codes(fixed(data.codes), categories=pd.Index(list(data.labels)))
         values = fixed(data.values if isinstance(data, Masked) else data)
         if kind == "time":
-            return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC", copy=False)
+            return pd.DatetimeIndex(values, dtype="datetime64[ns, UTC]", copy=False)
         if kind == "bool?":
             return pd.arrays.BooleanArray(values, ~self.valid(name))
         if kind.endswith("?"):
