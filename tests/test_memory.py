@@ -40,7 +40,7 @@ def test_memory_is_bounded(name: str, n: int, tmp_path: Path) -> None:
 # Bytes per exchange of `pairs`, four fifths LOCK and UNLOCK, that each takes: half of what it was when all columns were
 # copied (477, 882 and 859), and a fifth more than it is.
 LISTED = {"calls": 238, "locks": 441, "findings": 430}
-SIZES = (150_000, 900_000)  # packets; from four to a fifth of what is taken from the core at once
+SIZES = (150_000, 900_000)  # packets; exchanges: half, and three times, what is taken from the core at once
 
 
 @pytest.fixture(scope="module")
