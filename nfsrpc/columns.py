@@ -106,6 +106,11 @@ def documented(table: TableSpec) -> str:
     return "\n".join([table.meaning, "", *lines])
 
 
+def code_type(labels: int) -> Any:
+    """The smallest type for codes of so many labels, of which each may become one more."""
+    return next(kind for kind in (np.int8, np.int16, np.int32) if labels < np.iinfo(kind).max)
+
+
 class Coded:
     """Repeated text: one code per row (-1 is null) into distinct labels. Compares with a string to a mask.
 
@@ -124,15 +129,17 @@ class Coded:
     @classmethod
     def of(cls, texts: Iterable[str | None]) -> Coded:
         numbers: dict[str, int] = {}
-        codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts]
-        return cls(np.array(codes, dtype=np.int32), list(numbers))
+        codes = np.fromiter(
+            (-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts), dtype=np.int32
+        )
+        return cls(codes.astype(code_type(len(numbers))), list(numbers))
 
     @classmethod
     def distinct(cls, codes: Array, labels: Sequence[str | None]) -> Coded:
         """Codes into labels of which some may be equal or None: made one code per text."""
         numbers: dict[str, int] = {}
         mapped = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
-        table = np.array([*mapped, -1], dtype=np.int32)  # index -1 finds the null at the end
+        table = np.array([*mapped, -1], dtype=code_type(len(numbers)))  # index -1 finds the null at the end
         return cls(table[codes], list(numbers))
 
     def __len__(self) -> int:
@@ -279,6 +286,34 @@ def constant(values: Array) -> Array:
     return np.broadcast_to(values[:1].copy(), values.shape)
 
 
+# So large an array stands apart from the heap, in which it would leave holes when it grows.
+APART = 1 << 21
+
+
+def lengthened(values: Array | None, more: Array) -> Array:
+    """The values, if any, and more, in the memory of the first, which grows and is of no other use then."""
+    more = constant(more)
+    if values is None or not len(values):
+        return more
+    if values.strides == (0,) and (not len(more) or (more.strides == (0,) and more[0] == values[0])):
+        return np.broadcast_to(values[:1], len(values) + len(more))
+    if not values.flags.owndata:
+        fewer, values = values, np.empty(max(len(values), APART // values.itemsize), dtype=values.dtype)
+        values.resize(len(fewer), refcheck=False)
+        values[:] = fewer
+    at = len(values)
+    values.resize(at + len(more), refcheck=False)
+    values[at:] = more
+    return values
+
+
+def as_type(values: Array, kind: Any) -> Array:
+    """The values as another type; where all are equal, in the memory of one."""
+    if values.strides == (0,) and len(values):
+        return np.broadcast_to(values[:1].astype(kind), values.shape)
+    return values.astype(kind, copy=False)
+
+
 def taken(values: Array, rows: Array) -> Array:
     """The values of these rows."""
     if values.strides == (0,) and len(rows):
@@ -342,6 +377,7 @@ class Table:
         self._sources = columns
         self._data: dict[str, Data] = {}
         self._lists: dict[str, list[Any]] = {}
+        self._frame: pd.DataFrame | None = None  # is never written to
 
     @classmethod
     def of(cls, spec: TableSpec, rows: Iterable[Sequence[Any]]) -> Self:
@@ -395,7 +431,8 @@ class Table:
         source = self._sources[name]
         data = source() if callable(source) else source
         if isinstance(data, Coded):
-            return Coded(constant(data.codes), data.labels, self.spec.labels.get(name, ()))
+            codes = as_type(constant(data.codes), code_type(len(data.labels)))
+            return Coded(codes, data.labels, self.spec.labels.get(name, ()))
         if isinstance(data, Masked):
             return Masked(constant(data.values), constant(data.valid))
         return data if data.dtype == np.object_ else constant(data)
@@ -470,23 +507,44 @@ class Table:
         """The table as a pandas DataFrame: UTC times, categorical text, nullable integers."""
         import pandas as pd
 
-        return pd.DataFrame({name: self._series(name) for name in self.columns}, columns=list(self.columns))
+        if self._frame is None:
+            series, shares = {name: self._series(name) for name in self.columns}, writes_to_copies()
+            frame = pd.DataFrame(series, columns=list(self.columns), copy=not shares)
+            if not shares:
+                return frame
+            self._frame = frame
+        return self._frame.copy(deep=False)
 
     def _series(self, name: str) -> Any:
         import pandas as pd
 
         data, kind = self.data(name), self.kind(name)
         if isinstance(data, Coded):
-            return pd.Categorical.from_codes(data.codes, categories=pd.Index(list(data.labels)))
-        values = data.values if isinstance(data, Masked) else data
-        values = values if values.flags.writeable else values.copy()  # all values of a column may be one in memory
+            return pd.Categorical.from_codes(fixed(data.codes), categories=pd.Index(list(data.labels)))
+        values = fixed(data.values if isinstance(data, Masked) else data)
         if kind == "time":
-            return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC")
+            return pd.DatetimeIndex(values, dtype="datetime64[ns, UTC]", copy=False)
         if kind == "bool?":
             return pd.arrays.BooleanArray(values, ~self.valid(name))
         if kind.endswith("?"):
             return pd.arrays.IntegerArray(values, ~self.valid(name))
         return values
+
+
+def writes_to_copies() -> bool:
+    """Whether a write to a DataFrame copies first what others have in the same memory."""
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) >= 3
+
+
+def fixed(values: Array) -> Array:
+    """The values for a DataFrame, which cannot change them; of equal ones a copy, with which pandas can do more."""
+    if values.strides == (0,):
+        return values.copy()
+    values = values.view()
+    values.flags.writeable = False
+    return values
 
 
 class Taken(Mapping[str, Data]):

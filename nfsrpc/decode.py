@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import Array, Coded, Mask, Masked, constant, isin
+from nfsrpc.columns import ROW, Array, Coded, Mask, Masked, constant, isin, taken
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
@@ -82,15 +82,15 @@ class MessageFields:
         if not self.has(table) or name not in self.messages[table]:
             return Masked(np.zeros(len(exchanges), dtype=np.uint32), np.zeros(len(exchanges), dtype=np.bool_))
         rows, found = self._found(table, exchanges)
-        values, valid = self.messages[table][name]
-        return Masked(values[rows], valid[rows] & found)
+        values, valid = (taken(part, rows) for part in self.messages[table][name])
+        return Masked(values, valid if found.all() else valid & found)
 
     def _found(self, table: str, exchanges: Array) -> tuple[Array, Mask]:
         """The rows of a table that are of these exchanges, and whether there is one."""
         # Fields of the same exchanges are read one after another.
         if table not in self._latest or self._latest[table][0] is not exchanges:
             order, numbers = self._first_copies(table)
-            at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1)
+            at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1).astype(ROW)
             self._latest[table] = exchanges, order[at], numbers[at] == exchanges
         return self._latest[table][1:]
 
@@ -100,7 +100,7 @@ class MessageFields:
             columns = self.messages[table]
             numbers = columns["exchange"].values
             rows = np.flatnonzero(columns["copy"].values == 0)
-            rows = rows[np.argsort(numbers[rows], kind="stable")]
+            rows = rows[np.argsort(numbers[rows], kind="stable")].astype(ROW)
             self._index[table] = rows, numbers[rows]
         return self._index[table]
 
@@ -353,12 +353,17 @@ def as_captured(exchanges: Columns, vantages: Sequence[Sequence[int]]) -> Column
     places = np.zeros(max(files) + 1, dtype=np.int64)
     places[files] = np.arange(len(files))
     call, reply = exchanges["call_frame"], exchanges["reply_frame"]
-    key = places[exchanges["capture"]] << 32 | np.where(call == 0, reply, call)
+    key = np.where(call == 0, reply, call)
+    if len(files) > 1:
+        key = places[exchanges["capture"]] << 32 | key
     if not (key[1:] < key[:-1]).any():
         return exchanges
     order = np.argsort(key, kind="stable")
     for name in exchanges:  # one after the other, so that there is hardly more than one copy
-        exchanges[name] = constant(exchanges[name][order])
+        if exchanges[name].flags.writeable:
+            exchanges[name][:] = exchanges[name][order]
+        else:
+            exchanges[name] = taken(exchanges[name], order)
     return exchanges
 
 
@@ -445,13 +450,16 @@ class ColumnPieces:
         for name, values in oddities.items():
             self.oddities[name] += (files[values] if name == "capture" else np.asarray(values)).tolist()
 
+    # Pieces of a column are let go as soon as they are joined, so that there is hardly more than one copy of all.
+
     def columns(self, table: str) -> Columns:
-        return {name: constant(joined(pieces)) for name, pieces in self._pieces.pop(table, {}).items()}
+        pieces = self._pieces.pop(table, {})
+        return {name: constant(joined(pieces.pop(name))) for name in list(pieces)}
 
     def messages(self) -> dict[str, dict[str, Masked]]:
-        tables = list(self._messages)
+        tables, self._messages = self._messages, {}
         return {
-            table: {name: masked_of(pieces) for name, pieces in self._messages.pop(table).items()} for table in tables
+            table: {name: masked_of(columns.pop(name)) for name in list(columns)} for table, columns in tables.items()
         }
 
 
@@ -462,14 +470,14 @@ def masked_of(pieces: list[Masked]) -> Masked:
 
 def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files: Array) -> Array:
     if name.endswith("capture"):
-        return files[values]
+        return taken(files, values)
     return apply(maps[NUMBERS[name]], values) if name in NUMBERS else values
 
 
 def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array | int]) -> Masked:
     """A column of messages; a text that found no room in the core is null."""
-    values, valid = column if isinstance(column, tuple) else (column, np.ones(len(column), dtype=np.bool_))
-    if kind == "string":
+    values, valid = column if isinstance(column, tuple) else (column, np.broadcast_to(np.True_, len(column)))
+    if kind == "string" and NO_STRING in values:
         valid = valid & (values != NO_STRING)
     return Masked(apply(maps[kind], values, valid) if kind else values, valid)
 
@@ -493,6 +501,8 @@ def apply(change: Array | int, values: Array, valid: Mask | None = None) -> Arra
 
 def joined(pieces: list[Array]) -> Array:
     filled = [piece for piece in pieces if len(piece)] or pieces[:1]
+    if len(filled) > 1 and all(piece.strides == (0,) and piece[0] == filled[0][0] for piece in filled):
+        return np.broadcast_to(filled[0][:1], sum(map(len, filled)))
     return filled[0] if len(filled) == 1 else np.concatenate(filled)
 
 

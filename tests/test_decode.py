@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.attacks import Writer, clients, dumps, long_names, machine_names
+from nfsrpc import reading
 from nfsrpc._core import Decoder
-from nfsrpc.columns import constant
+from nfsrpc.columns import constant, lengthened
 from nfsrpc.decode import NO_STRING, Decoded, as_captured, decode, renumbered_message, text_of
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.protocols import compile as compile_protocols
@@ -436,6 +437,57 @@ def test_a_column_of_one_value_is_one_value_in_memory() -> None:
     assert (column.strides, column.dtype, column.tolist()) == ((0,), np.dtype(np.uint32), same.tolist())
     assert constant(other) is other
     assert constant(same[:-1]).strides == (4,)
+
+
+def test_a_column_grows_in_its_memory_and_while_its_values_are_equal_takes_that_of_one() -> None:
+    same, other = np.full(1_024, 7, dtype=np.uint32), np.arange(1_024, dtype=np.uint32)
+    column = lengthened(lengthened(None, same), same)
+    assert (column.strides, len(column)) == ((0,), 2_048)
+    assert lengthened(column, same[:0]).strides == (0,)
+    grown = lengthened(column, other)
+    assert (grown.flags.owndata, grown.tolist()) == (True, [*column.tolist(), *other.tolist()])
+    again = lengthened(grown, same)
+    assert again is grown
+    assert again[-1_025:].tolist() == [1_023, *same.tolist()]
+    assert lengthened(same[:0], other) is other
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_taken_piece_by_piece_is_what_is_taken_at_once(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    s, server, host = scenario()
+    for number in range(2_000):  # of which some hundred stay in reach
+        host.lock(server, f"/srv/{number}", svid=number).granted()
+    data = s.capture(at=server)
+    whole = decode([data], WANTED)
+    taken: list[int] = []
+    gather = reading.gathered
+
+    def gathered(batches: list[Batch], batch: Batch) -> list[Batch]:
+        taken.append(len(batch["exchanges"]["exchange"]))
+        found = gather(batches, batch)
+        assert [len(later["exchanges"]["exchange"]) for later in found[1:]] == [0] * (len(found) - 1)
+        assert len(found[0]["exchanges"]["exchange"]) == sum(taken)
+        return found
+
+    monkeypatch.setattr("nfsrpc.reading.gathered", gathered)
+    monkeypatch.setattr("nfsrpc.reading.PIECE_ROWS", 300)
+    pieces = decode([chunked(data)], WANTED, jobs=jobs)
+    assert sum(count > 0 for count in taken) > 3
+    for name, values in whole.exchanges.items():
+        assert pieces.exchanges[name].tolist() == values.tolist(), name
+    exchanges = whole.exchanges["exchange"]
+    for name in ("fh", "svid", "l_offset", "exclusive"):
+        one, other = (decoded.column("nlm4.args", name, exchanges) for decoded in (whole, pieces))
+        assert one.valid.tolist() == other.valid.tolist(), name
+        texts = [
+            [decoded.strings[number] for number in column.values.tolist()] if name == "fh" else column.values.tolist()
+            for decoded, column in ((whole, one), (pieces, other))
+        ]
+        assert texts[0] == texts[1], name
+
+
+def chunked(data: bytes) -> Iterator[bytes]:
+    return (data[at : at + 4_096] for at in range(0, len(data), 4_096))
 
 
 def test_exchanges_stand_in_the_order_of_their_first_frames() -> None:

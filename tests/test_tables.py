@@ -95,6 +95,39 @@ def test_a_column_is_made_when_it_is_asked_for() -> None:
     assert made == ["count"]
 
 
+def test_a_frame_shares_the_columns_of_its_table_and_does_not_change_them(things: Table) -> None:
+    frame, other = things.frame(), things.frame()
+    shared = int(pd.__version__.partition(".")[0]) >= 3
+    for name in ("count", "at", "waited"):
+        column = things.column(name)
+        values = frame[name].array
+        mine = values.asi8 if name == "at" else getattr(values, "_data", values)
+        assert np.shares_memory(np.asarray(mine), column) == shared, name
+    frame.loc[0, "count"], frame.loc[0, "at"], frame.loc[0, "name"] = 5, pd.Timestamp(5, tz="UTC"), "b"
+    frame["waited"] += 1
+    assert tuple(things.row(0)) == FULL
+    assert other.loc[0, "count"] == things.frame().loc[0, "count"] == 7
+    with pytest.raises(ValueError, match="read-only"):
+        other["count"].array[1] = 3
+
+
+def test_a_frame_of_a_pandas_that_writes_in_place_is_a_copy(things: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nfsrpc.columns.writes_to_copies", lambda: False)
+    frame = things.frame()
+    assert not np.shares_memory(frame["waited"].to_numpy(), things["waited"])
+    frame.loc[0, "waited"] = 7.0
+    assert things["waited"][0] == things.frame().loc[0, "waited"] == 0.5
+
+
+@pytest.mark.parametrize(("labels", "width"), [(126, 1), (127, 2), (32_766, 2), (32_767, 4)])
+def test_codes_take_as_little_room_as_their_labels_allow(labels: int, width: int) -> None:
+    """The next greater number has room, too: null becomes 0 where codes are grouped."""
+    texts = list(map(str, range(labels)))
+    for coded in (Coded.of([*texts, None]), Coded.distinct(np.r_[np.arange(labels), labels], [*texts, None])):
+        assert coded.codes.dtype.itemsize == width
+        assert (coded.codes + 1).tolist() == [*range(1, labels + 1), 0]
+
+
 def test_frame_has_the_dtypes_of_pandas(things: Table) -> None:
     frame = things.frame()
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {

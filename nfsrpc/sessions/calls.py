@@ -49,10 +49,10 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
         return lambda: ordered(raw[name])
 
     def frame(name: str) -> Callable[[], Array]:
-        return lambda: ordered(np.where(raw[name] == 0, np.uint32(NULLS["u32?"]), raw[name]))
+        return lambda: ordered(null_where(raw[name] == 0, "u32?", raw[name]))
 
     def reply_capture() -> Array:
-        return ordered(np.where(raw["reply_frame"] == 0, np.uint16(NULLS["u16?"]), raw["reply_capture"]))
+        return ordered(null_where(raw["reply_frame"] == 0, "u16?", raw["reply_capture"]))
 
     def kind(name: Callable[[int, int, int], str | None]) -> Callable[[], Coded]:
         def text() -> Coded:
@@ -82,6 +82,10 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     }
     plain: dict[str, Source] = {spec.name: column(spec.name) for spec in CALLS.columns if spec.name not in derived}
     return Calls(CALLS, len(exchanges), {**plain, **derived})
+
+
+def null_where(mask: Mask, kind: str, values: Array) -> Array:
+    return np.where(mask, values.dtype.type(NULLS[kind]), values) if mask.any() else values
 
 
 def program_text(prog: int, vers: int, proc: int) -> str | None:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, isin
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
@@ -101,7 +101,8 @@ class Exchanges:
     @cached_property
     def kinds(self) -> tuple[Array, Array]:
         """The kind of each (program, version, procedure) as a number, and of each kind the first row."""
-        return group(self.raw["prog"], self.raw["vers"], self.raw["proc"])
+        kinds, first = group(self.raw["prog"], self.raw["vers"], self.raw["proc"])
+        return kinds.astype(code_type(len(first))), first
 
     def of_kind(self, column: str) -> Array:
         """prog, vers or proc of each kind."""

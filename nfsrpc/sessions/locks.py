@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, constant, isin
+from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, as_type, constant, isin, taken
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats
 from nfsrpc.sessions import lock_states, nlm
@@ -33,6 +33,8 @@ from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Co
 IN_CONFLICT = (Nlm4Stats.DENIED, Nlm4Stats.DEADLCK)  # because of another's lock
 RANGE = ("start", "end")
 NUMBER = np.int32  # of steps, and counts
+KINDS: dict[str, Any] = dict.fromkeys(RANGE, np.uint64) | dict.fromkeys(("state", "by"), np.int8)
+STEPS = ("first", "request", "last", "granted")
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
     "exchange": "request",
@@ -48,6 +50,7 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) ->
     if not len(steps):
         return Locks.of(LOCKS, ())
     owners, ranges = identities(steps)
+    owners = owners.astype(NUMBER)
     late = late_replies(steps, calls, copies)
     pairs, single = simple(steps, ranges)
     apart = ~overlapping(steps, owners, ranges)
@@ -59,13 +62,13 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) ->
     others = others[in_order(owners[others])]
     walked = Walk(steps, calls, others, late).sessions(owners[others])
     parts = of_pairs(steps, calls, pairs), of_single(steps, calls, single), of_walk(walked)
-    kinds = dict.fromkeys(RANGE, np.uint64)
-    sessions = {
-        name: np.concatenate([part[name] for part in parts], dtype=kinds.get(name, NUMBER))
-        for name in (*lock_states.FIELDS, *RANGE)
-    }
-    order = in_order(sessions["first"])
-    sessions = {name: constant(values[order]) for name, values in sessions.items()}
+    order, sessions = in_order(np.concatenate([part["first"] for part in parts])), dict[str, Array]()
+    for name in (*lock_states.FIELDS, *RANGE):
+        kind = KINDS.get(name, NUMBER)
+        values = constant(np.concatenate([part.pop(name).astype(kind, copy=False) for part in parts])[order])
+        # Most sessions have one LOCK, which is the first, the last, and the one that was granted.
+        is_first = name in STEPS and np.array_equal(values, sessions.setdefault("first", values))
+        sessions[name] = sessions["first"] if is_first else values
     return LockSessions(decoded, calls, copies, paths, steps, owners, sessions).table()
 
 
@@ -182,6 +185,9 @@ def late_replies(steps: Steps, calls: Calls, copies: Copies) -> dict[int, int]:
     return {step: first[number] for step, number in zip(numbers.tolist(), exchanges, strict=True) if number in first}
 
 
+NO_EVENT: tuple[Any, ...] = np.int64(NAT), np.uint16(NULLS["u16?"]), np.uint32(NULLS["u32?"])
+
+
 class Event(NamedTuple):
     """The times and frames at which sessions reached some state; null where they did not."""
 
@@ -191,7 +197,13 @@ class Event(NamedTuple):
 
     def where(self, mask: Mask, other: Event) -> Event:
         """This event where the mask is set, else the other."""
+        if not mask.any():
+            return other
         return Event(*(np.where(mask, mine, its) for mine, its in zip(self, other, strict=True)))
+
+
+def no_event(length: int) -> Event:
+    return Event(*(np.broadcast_to(null, length) for null in NO_EVENT))
 
 
 class LockSessions:
@@ -211,11 +223,11 @@ class LockSessions:
         self.owners, self.at = owners, sessions
         self.length = len(sessions["first"])
         asked = [self.at[name] for name in ("request", "origin", "first")]
-        self.known = np.select([step != NONE for step in asked], asked)
+        self.known = constant(np.select([step != NONE for step in asked], asked))
         # caller_name is the client's but in a grant, where it is the server's: there it is taken from any other step.
         named = [self.at[name] for name in ("request", "unlock", "cancel")]
         named.append(np.where(self.at["origin"] == NONE, NONE, self.at["first"]))
-        self.named = np.select([step != NONE for step in named], named, NONE)
+        self.named = constant(np.select([step != NONE for step in named], named, NUMBER(NONE)))
 
     def pick(self, name: str, values: Array, null: int) -> Array:
         """A column of steps, for the step of this kind."""
@@ -226,9 +238,12 @@ class LockSessions:
         """A column of calls, for the call that the step of this kind is."""
         return self.pick(name, self.calls.column(column)[self.steps.call], null)
 
+    def time_of(self, name: str) -> Array:
+        return self.of_call(name, "time", NAT)
+
     def called(self, name: str) -> Event:
         return Event(
-            self.of_call(name, "time", NAT),
+            self.time_of(name),
             self.of_call(name, "capture", NULLS["u16?"]),
             self.of_call(name, "call_frame", NULLS["u32?"]),
         )
@@ -243,11 +258,10 @@ class LockSessions:
 
     def late_reply(self) -> Event:
         at, copies = self.at["late_reply"], self.copies
-        nulls = (NAT, NULLS["u16?"], NULLS["u32?"])
         if not len(copies):
-            return Event(*(np.full(self.length, null) for null in nulls))
+            return no_event(self.length)
         columns = (copies["time"], copies["capture"], copies["frame"])
-        return Event(*(np.where(at == NONE, null, values[at]) for values, null in zip(columns, nulls, strict=True)))
+        return Event(*(np.where(at == NONE, null, values[at]) for values, null in zip(columns, NO_EVENT, strict=True)))
 
     @cached_property
     def granted(self) -> Event:
@@ -257,8 +271,7 @@ class LockSessions:
 
     @cached_property
     def released(self) -> Event:
-        nothing = Event(*(np.full(self.length, null) for null in (NAT, NULLS["u16?"], NULLS["u32?"])))
-        return self.answered("unlock").where(self.at["state"] == lock_states.RELEASED, nothing)
+        return self.answered("unlock").where(self.at["state"] == lock_states.RELEASED, no_event(self.length))
 
     def late_granted(self) -> Event:
         return self.late_reply().where(self.at["late_reply"] != NONE, self.called("late_callback"))
@@ -272,14 +285,14 @@ class LockSessions:
 
     def wait(self) -> Array:
         denied = np.where(self.at["state"] == lock_states.REFUSED, self.answered("denied").time, NAT)
-        over = [self.granted.time, denied, self.called("cancel").time]
+        over = [self.granted.time, denied, self.time_of("cancel")]
         end = self.ends
         for time in reversed(over):
             end = np.where(time != NAT, time, end)
-        return seconds(self.called("request").time, end)
+        return seconds(self.time_of("request"), end)
 
     def hold(self) -> Array:
-        released, replaced = self.released.time, self.called("replaced").time
+        released, replaced = self.released.time, self.time_of("replaced")
         end = np.where(released != NAT, released, np.where(replaced != NAT, replaced, self.ends))
         return seconds(self.granted.time, end)
 
@@ -323,7 +336,7 @@ class LockSessions:
         return np.where(self.at["origin"] == NONE, asked, left)
 
     def states_of(self, name: str) -> Coded:
-        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), CALL_STATES)
+        return Coded(self.pick(name, self.steps.state, NONE), CALL_STATES)
 
     def status(self) -> Array:
         granted = (self.at["granted"] != NONE) & (self.at["state"] != lock_states.REFUSED)
@@ -348,7 +361,7 @@ class LockSessions:
         held_by = np.full(self.length, NONE)
         if len(waiters):
             answered = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
-            requested = self.called("request").time
+            requested = self.time_of("request")
             held_by[waiters] = in_the_way(self.holds(), waiters, requested[waiters], answered[waiters])
         return held_by
 
@@ -357,9 +370,9 @@ class LockSessions:
         fields, exclusive = steps.fields, self.flag("exclusive")
         file, _ = group(steps.server[self.known], fields["fh"][self.known])
         # The server may have granted as soon as it was asked; what it was only seen to unlock, it had granted before.
-        since = np.where(at["granted"] == NONE, NEVER, self.called("granted").time)
+        since = np.where(at["granted"] == NONE, NEVER, self.time_of("granted"))
         since[(steps.kind[at["first"]] == UNLOCK) & (at["origin"] == NONE)] = NAT
-        released, replaced = self.released.time, self.called("replaced").time
+        released, replaced = self.released.time, self.time_of("replaced")
         until = np.where(released != NAT, released, np.where(replaced != NAT, replaced, NEVER))
         return Holds(
             file=file,
@@ -387,48 +400,47 @@ class LockSessions:
 
     def table(self) -> Locks:
         steps, first = self.steps, self.at["first"]
-        request, unlock = self.called("request"), self.called("unlock")
         asked = self.calls.take(steps.call[first])
         columns: dict[str, Source] = {
-            "capture": asked["capture"],
-            "frame": asked["call_frame"],
-            "time": asked["time"],
-            "server": self.host("server"),
-            "client": self.host("client"),
-            "client_port": self.first_port().astype(np.uint16),
-            "version": asked["vers"],
-            "procedure": asked["procedure"],
+            "capture": lambda: asked["capture"],
+            "frame": lambda: asked["call_frame"],
+            "time": lambda: asked["time"],
+            "server": lambda: self.host("server"),
+            "client": lambda: self.host("client"),
+            "client_port": lambda: self.first_port().astype(np.uint16),
+            "version": lambda: asked["vers"],
+            "procedure": lambda: asked["procedure"],
             "caller_name": lambda: self.caller_name,
-            "svid": steps.fields["svid"][first],
+            "svid": lambda: taken(steps.fields["svid"], first),
             "owner": lambda: self.owner,
             "oh": lambda: self.string("oh", readable),
             "cookie": lambda: self.cookie(),
             "fh": lambda: self.string("fh", bytes.hex),
             "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),
-            "l_offset": Masked(self.at["start"], np.ones(self.length, dtype=np.bool_)),
-            "l_len": Masked(self.lengths(), np.ones(self.length, dtype=np.bool_)),
-            "exclusive": self.flag("exclusive"),
-            "block": self.flag("block"),
-            "reclaim": self.flag("reclaim").values,
+            "l_offset": Masked(self.at["start"], np.broadcast_to(np.True_, self.length)),
+            "l_len": lambda: Masked(self.lengths(), np.broadcast_to(np.True_, self.length)),
+            "exclusive": lambda: self.flag("exclusive"),
+            "block": lambda: self.flag("block"),
+            "reclaim": lambda: self.flag("reclaim").values,
             "state": Coded(self.at["state"], LOCK_STATES),
-            "status": self.status(),
-            "rpc_status": self.of_call("last", "rpc_status", NULLS["u8?"]),
+            "status": self.status,
+            "rpc_status": lambda: self.of_call("last", "rpc_status", NULLS["u8?"]),
             "status_name": self.status_name,
-            "answer": self.states_of("last"),
+            "answer": lambda: self.states_of("last"),
             "granted_by": Coded(self.at["by"], GRANTED_BY),
-            "latency_s": lambda: seconds(request.time, self.answered("request").time),
+            "latency_s": lambda: seconds(self.time_of("request"), self.answered("request").time),
             "wait_s": self.wait,
             "hold_s": self.hold,
             "cancel_status": lambda: self.pick("cancel", steps.status, NULLS["i32?"]),
             "unlock_status": lambda: self.pick("unlock", steps.status, NULLS["i32?"]),
             "unlock_state": lambda: self.states_of("unlock"),
-            "unlock_latency_s": lambda: seconds(unlock.time, self.answered("unlock").time),
+            "unlock_latency_s": lambda: seconds(self.time_of("unlock"), self.answered("unlock").time),
             "callback_status": lambda: self.pick("callback", steps.status, NULLS["i32?"]),
             "callback_state": lambda: self.states_of("callback"),
             "held_by": lambda: self.number(self.held_by, "u32?"),
             "holder": self.holder,
         }
-        columns |= {name: self.at[name].astype(np.uint32) for name in COUNTS}
+        columns |= {name: as_type(self.at[name], np.uint32) for name in COUNTS}
         columns |= {name: self.exchange(step) for name, step in EXCHANGES.items()}
         for name, event in self.events().items():
             columns |= event_columns(name, event)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, ROW, Array, Mask, Table, constant, isin
+from nfsrpc.columns import NAT, NULLS, ROW, Array, Mask, Table, as_type, constant, isin, taken
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, UNANSWERED, UNANSWERED_NS, UNDECIDED
@@ -88,7 +88,9 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
     state[asks], status[asks] = ANSWERED, fields["stat"][0][results].astype(np.int32)
     answer_time[asks], answer_capture[asks] = table["time"][results], table["capture"][results]
     answer_frame[asks] = table["call_frame"][results]
-    whole = (kind >= 0) & np.logical_and.reduce([fields[name][1] for name in ("fh", "oh", "svid", "l_offset", "l_len")])
+    whole = kind >= 0
+    for name in ("fh", "oh", "svid", "l_offset", "l_len"):
+        whole &= fields[name][1]
     ignored = not_taken(decoded, table, kind, fields, status)
     state[ignored], status[ignored] = UNANSWERED, NULLS["i32?"]
     answer_time[ignored], answer_capture[ignored], answer_frame[ignored] = NAT, NULLS["u16?"], NULLS["u32?"]
@@ -99,8 +101,8 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
         kind=kind[keep],
         server=np.where(grant, client, server)[keep],
         client=np.where(grant, server, client)[keep],
-        fields={name: constant(fields[name][0][keep]) for name in (*LOCK, "cookie")},
-        known={name: constant(fields[name][1][keep]) for name in (*BOOLS, "cookie")},
+        known={name: constant(taken(fields[name][1], keep)) for name in (*BOOLS, "cookie")},
+        fields={name: constant(taken(fields.pop(name)[0], keep)) for name in (*LOCK, "cookie")},
         state=state[keep],
         status=constant(status[keep]),
         answer_time=answer_time[keep],
@@ -119,9 +121,15 @@ def code_by_name(table: Calls, codes: dict[str, int]) -> Array:
 
 def field(decoded: Decoded, table: Table, name: str) -> tuple[Array, Mask]:
     """An argument, whichever version of NLM has it."""
-    values = np.zeros(len(table), dtype=DTYPES.get(name, np.uint32))
+    kind = DTYPES.get(name, np.uint32)
+    versions = list(filter(decoded.has, (f"{protocol}.args" for protocol in NLM_PROTOCOLS)))
+    if len(versions) == 1:
+        only = decoded.column(versions[0], name, table["exchange"])
+        if only.valid.all():
+            return as_type(only.values, kind), only.valid
+    values = np.zeros(len(table), dtype=kind)
     valid = np.zeros(len(table), dtype=np.bool_)
-    for arguments in filter(decoded.has, (f"{protocol}.args" for protocol in NLM_PROTOCOLS)):
+    for arguments in versions:
         found = decoded.column(arguments, name, table["exchange"])
         values[found.valid] = found.values[found.valid]
         valid |= found.valid

@@ -153,7 +153,8 @@ class HandlePaths:
         """The text for each handle: its path, or where that is not known, its short form."""
         paths = self.of(servers, handles, times)
         short = self.decoded.text(Masked(handles, handles != NO_STRING), short_handle)
-        codes = np.where((paths.codes < 0) & (short.codes >= 0), short.codes + len(paths.labels), paths.codes)
+        behind = short.codes.astype(np.int32) + len(paths.labels)
+        codes = np.where((paths.codes < 0) & (short.codes >= 0), behind, paths.codes)
         return Coded.distinct(codes, [*paths.labels, *short.labels])
 
     @cached_property

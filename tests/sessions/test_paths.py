@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nfsrpc.columns import Coded
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sessions.naming import LESSONS, concerning, events, news
-from nfsrpc.sessions.paths import NameHistory, short_handle
+from nfsrpc.sessions.paths import HandlePaths, NameHistory, short_handle
 from tests.scenario import Exchange, Scenario, handle
 from tests.sessions.conftest import Read
 
 Row = tuple[Any, ...]
+
+
+def test_many_files_with_and_many_without_a_path_keep_their_texts() -> None:
+    """The codes of each have a byte, those of both together do not."""
+    rows = range(200)
+    known = Coded.of(f"/srv/{row}" if row < 100 else None for row in rows)
+    short = Coded.of(f"FH:{row}" for row in rows if row >= 100)
+    short = Coded(np.r_[np.full(100, -1, dtype=np.int8), short.codes], short.labels)
+    paths: Any = SimpleNamespace(of=lambda *_: known, decoded=SimpleNamespace(text=lambda *_: short))
+    nothing = np.zeros(200, dtype=np.uint32)
+    files = HandlePaths.files(paths, nothing, nothing, nothing)
+    assert files.tolist() == [f"/srv/{row}" if row < 100 else f"FH:{row}" for row in rows]
 
 
 class Files:
