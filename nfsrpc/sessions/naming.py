@@ -52,12 +52,13 @@ class Events:
 
 
 def events(decoded: MessageFields, calls: Calls) -> Events:
-    """All events of names in the trace, in the order of time."""
+    """All events of names in the trace, in the order of time; at the same time, of the calls."""
     parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
     if not parts:
         return Events(*(np.zeros(0, dtype=np.int64) for _ in fields(Events)))
     every = Events(*map(np.concatenate, zip(*(part.columns() for part in parts), strict=True)))
-    return every.take(in_order(every.time))
+    by_call = in_order(calls["exchange"][every.call])  # rows come as back ends had them ready
+    return every.take(by_call[in_order(every.time[by_call])])
 
 
 def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator[Events]:

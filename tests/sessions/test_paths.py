@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nfsrpc.columns import Coded
+from nfsrpc.decode import decode
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sessions.naming import LESSONS, concerning, events, news
 from nfsrpc.sessions.paths import HandlePaths, NameHistory, short_handle
@@ -66,6 +67,30 @@ class Files:
 @pytest.fixture
 def files() -> Files:
     return Files()
+
+
+def test_names_of_the_same_moment_do_not_depend_on_the_number_of_jobs() -> None:
+    s = Scenario()
+    server, clients = s.host("10.0.0.9"), [s.host(f"10.0.0.{number}") for number in range(1, 9)]
+    asked = [
+        client.call(server, "nfs3", "LOOKUP", dir=DIR, name=f"file {number}") for number, client in enumerate(clients)
+    ]
+    for number, call in enumerate(asked):
+        call.reply(status="OK", object=handle(f"file {number}"))
+    data = at_once(s.capture())
+    found = [Sessions(decode([data], WANTED, jobs=jobs))["paths"] for jobs in (1, 2, 3)]
+    assert len(set(found[0]["time"].tolist())) == 1
+    assert [paths.values("name") for paths in found] == [[f"file {number}" for number in range(8)]] * 3
+
+
+def at_once(capture: bytes) -> bytes:
+    """The frames of a pcap file, all of them at the time of the first."""
+    moment, at, frames = capture[24:32], 24, [capture[:24]]
+    while at < len(capture):
+        end = at + 16 + int.from_bytes(capture[at + 8 : at + 12], "little")
+        frames.append(moment + capture[at + 8 : end])
+        at = end
+    return b"".join(frames)
 
 
 EXPORT, DIR, OTHER, FILE, NEXT = (handle(name) for name in ("/srv", "dir", "other", "file", "next"))
