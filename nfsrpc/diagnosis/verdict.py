@@ -281,8 +281,7 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
     captured = all((row.server, row.client) in inputs.sending_pairs for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
-    reply = inputs.other_clocks.reply(undecided)
-    return f"{number} no answer in the capture{reply and ': '}{reply}"
+    return f"{number} no answer in the capture"
 
 
 def waiting(undecided: Calls, inputs: Inputs) -> bool:

@@ -17,24 +17,15 @@ from nfsrpc.facts.basic import fact
 from nfsrpc.sessions.aligned import OfClock
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sources.name import short_names
-from nfsrpc.tables import Calls, Flows
+from nfsrpc.tables import Flows
 
 
 class ByClock:
-    """Replies and pairs of hosts that the captures of each clock show."""
+    """The pairs of hosts that the captures of each clock show."""
 
     def __init__(self, clocks: Sequence[OfClock]) -> None:
         self.clocks = clocks
         self.files = short_names(clocks[0].decoded.files)
-
-    @cached_property
-    def replies(self) -> Mapping[int, str]:
-        """The reply that only a capture by another clock has, by the number of its call."""
-        every = self.clocks[0].every.exchanges
-        calls, replies = every.replies_elsewhere
-        frames, captures = (every.raw[name][replies].tolist() for name in ("reply_frame", "reply_capture"))
-        named = (f"frame {frame} of {self.files[file]}" for frame, file in zip(frames, captures, strict=True))
-        return dict(zip(every.raw["exchange"][calls].tolist(), named, strict=True))
 
     @cached_property
     def pairs(self) -> Mapping[frozenset[str], list[tuple[int, int]]]:
@@ -51,12 +42,6 @@ class OtherClocks(NamedTuple):
 
     by_clock: ByClock | None = None  # None where there is one clock
     own: int = 0
-
-    def reply(self, calls: Calls) -> str:
-        """A clause on a reply to these calls that only a capture by another clock has; empty without one."""
-        replies = self.by_clock.replies if self.by_clock else {}
-        place = next((replies[number] for number in calls["exchange"].tolist() if number in replies), "")
-        return f"a reply is {place}, whose clock no message compares" if place else ""
 
     def file(self, pair: frozenset[str]) -> str:
         """The name of a capture by another clock that shows frames of both of two hosts; empty without one."""

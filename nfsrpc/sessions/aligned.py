@@ -53,22 +53,21 @@ class OfClock(Sessions):
     """The tables of the vantages that share a clock."""
 
     def __init__(self, tables: Sessions, decoded: Decoded, vantages: Sequence[int]) -> None:
-        """`tables` are those of all clocks; `decoded` has the rows of these vantages."""
-        self.decoded, self.every, self._vantages = decoded, tables, vantages
+        """`decoded` has the rows of these vantages."""
+        self.decoded, self._all, self._vantages = decoded, tables, vantages
         self._built: dict[str, Table] = {}
 
     @cached_property
     def exchanges(self) -> Exchanges:
-        every = self.every.exchanges
-        return Exchanges(self.decoded, clocks=every.clocks, answered_elsewhere=every.answered_elsewhere)
+        return Exchanges(self.decoded, clocks=self._all.exchanges.clocks)
 
     @cached_property
     def hosts(self) -> HostsByAddress:
-        return self.every.hosts
+        return self._all.hosts
 
     def table(self, name: str) -> Table:
         if name in OF_FILES and name not in self._built:
-            found = self.every.table(name)
+            found = self._all.table(name)
             if name != "hosts":
                 found = found.where(isin(self.decoded.vantage[found["capture"]], self._vantages))
             self._built[name] = found
@@ -82,11 +81,6 @@ class Moved(Sessions):
         self.decoded = moved(tables.decoded, tables.exchanges.by_first_clock)
         self._tables = OneClock(tables)
         self._built: dict[str, Table] = {}
-
-    @cached_property
-    def exchanges(self) -> Exchanges:
-        answered_elsewhere = self._tables.exchanges.answered_elsewhere
-        return Exchanges(self.decoded, places=lambda: self.hosts.places, answered_elsewhere=answered_elsewhere)
 
     @cached_property
     def hosts(self) -> HostsByAddress:

@@ -2,7 +2,7 @@
 
 A call without a reply is `unanswered` only where a reply would have been captured: its server's frames are in this
 capture, none of the reply's direction were lost, and the capture goes on for `UNANSWERED_NS` after it. Otherwise it is
-`undecided`. So it is where a capture whose clock cannot be compared has the reply: when it came is not known.
+`undecided`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
@@ -47,8 +47,6 @@ LOST_AND_SENT_AGAIN = 1_000_000_000
 # Of what a client sends on a dead connection at least each third frame comes again; on a lossy one each tenth at most.
 MOSTLY = 3
 
-ENDS = ("client", "server", "server_port", "transport", "xid")  # a client calls again from another port
-
 ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
 
 
@@ -72,14 +70,13 @@ class Exchanges:
         counted: bool = False,
         places: Callable[[], Places] = tuple,
         clocks: Clocks | None = None,
-        answered_elsewhere: Array | None = None,
     ) -> None:
         """`counted`: with the exchanges that are both counted and listed, or without; `places` of the vantages.
 
-        `clocks` of the vantages, and the numbers of what is answered elsewhere, where these are known.
+        `clocks` of the vantages, where they are known.
         """
         self.decoded = decoded
-        self._places, self._known, self._answered_elsewhere = places, clocks, answered_elsewhere
+        self._places, self._known = places, clocks
         self.raw = decoded.exchanges
         listed = self.raw["flags"] & COUNTED == 0
         if not (counted or listed.all()):
@@ -133,7 +130,6 @@ class Exchanges:
         # A copy that was sent, or captured, after the reply to the first: what it asked has been answered.
         decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS | REPEATED) == 0
         decided &= ~self._perhaps_counted(rows) & ~self._retransmitted_later(rows)
-        decided &= ~isin(raw["exchange"][rows], self.answered_elsewhere)
         codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
         return codes
 
@@ -199,38 +195,6 @@ class Exchanges:
         found: Mask = later[rows]
         return found
 
-    @property
-    def answered_elsewhere(self) -> Array:
-        """The numbers of the calls without a reply to which a capture by another clock has one."""
-        if self._answered_elsewhere is not None:
-            return self._answered_elsewhere
-        found: Array = self.raw["exchange"][self.replies_elsewhere[0]]
-        return found
-
-    @cached_property
-    def replies_elsewhere(self) -> tuple[Array, Array]:
-        """The rows of calls without a reply to which a capture by another clock has one, and the rows that have it.
-
-        A reply whose call is not in that capture fits by its hosts, the server's port and the xid.
-        """
-        raw, none = self.raw, np.zeros(0, dtype=np.int64)
-        if len(self.decoded.vantages) == 1:
-            return none, none
-        clock = self.clocks.reference[self.vantage]
-        called, replied = raw["call_frame"] != 0, raw["reply_frame"] != 0
-        calls = np.flatnonzero(called & ~replied)
-        if not len(calls) or (clock == clock[0]).all():
-            return none, none
-        replied &= isin(raw["xid"], raw["xid"][calls])
-        found = np.full(len(calls), -1)
-        for names, replies in ((ENDS, replied & ~called), ((*ENDS, "prog", "vers", "proc"), replied & called)):
-            rows = np.flatnonzero(replies)
-            both = np.concatenate([rows, calls])
-            groups, _ = group(*(raw[name][both] for name in names))
-            at = of_another(groups[: len(rows)], clock[rows], groups[len(rows) :], clock[calls])
-            found[at >= 0] = rows[at[at >= 0]]
-        return calls[found >= 0], found[found >= 0]
-
     @cached_property
     def _sightings(self) -> Sightings:
         names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
@@ -285,18 +249,6 @@ class Exchanges:
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clocks of their references."""
         return self._sightings.by_first_clock(times, vantage)
-
-
-def of_another(groups: Array, clock: Array, wanted: Array, own: Array) -> Array:
-    """For each group that is wanted a row of it by another clock than its own; -1 where there is none."""
-    if not len(groups):
-        return np.full(len(wanted), -1)
-    order = np.lexsort((clock, groups))
-    starts, ends = (np.searchsorted(groups[order], wanted, side) for side in ("left", "right"))
-    first, last = order[np.minimum(starts, len(order) - 1)], order[ends - 1]
-    row = np.where(clock[first] != own, first, last)
-    found: Array = np.where((starts < ends) & (clock[row] != own), row, -1)
-    return found
 
 
 TRANSPORTS: dict[int, str] = {IpProto.TCP: "tcp", IpProto.UDP: "udp"}

@@ -10,10 +10,9 @@ Why it matters
     another client waited for it is not known. Each is judged by itself, and faults that several show are one. Who held
     a lock that another client waited for is not named where only another one of them shows it: LCK011 and LCK016 say
     who it was if the clocks agree. Where clients of several of them locked one file, rules that compare what clients
-    hold (LCK003, LCK009 and others) cannot pass, and the verdict is not healthy. A call without a reply in one of them
-    is undecided where another has the reply. Where another shows the same two hosts, a finding that something never
-    came (LCK001, LCK003, LCK007, LCK008, LCK010, MON004, MON008) is likely at most: whether the other was taken later
-    is not known.
+    hold (LCK003, LCK009 and others) cannot pass, and the verdict is not healthy. Where another shows the same two
+    hosts, a finding that something never came (LCK001, LCK003, LCK007, LCK008, LCK010, MON004, MON008) is likely at
+    most: whether the other was taken later, and has what came, is not known.
 
 Not flagged when
     All captures have exchanges in common, directly or by way of others, or a message that both show within 1 s, or were
