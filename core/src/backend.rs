@@ -8,6 +8,7 @@ use crate::births::Births;
 use crate::damage::Damage;
 use crate::flow::Ends;
 use crate::flow_table::{FlowFates, FlowTable};
+use crate::known_names::Changes;
 use crate::matcher::{Matcher, Reach};
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
@@ -228,9 +229,9 @@ impl Backend {
     }
 
     /// From now on, LOOKUPs that repeat a known name are counted only.
-    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>) {
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, changes: Changes) {
         let next = *self.matcher.next_number();
-        self.matcher.bodies.begin_to_know_names(lookups, next);
+        self.matcher.bodies.begin_to_know_names(lookups, changes, next);
     }
 
     /// Secondary rows and sums by handle have all their room again.

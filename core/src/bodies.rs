@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::ExchangeRow;
-use crate::known_names::KnownNames;
+use crate::known_names::{Changes, KnownNames};
 use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
@@ -74,14 +74,14 @@ impl Bodies {
     }
 
     /// From the exchange of this number on, what these procedures repeat is not kept ([`KnownNames::begin`]).
-    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, next: u32) {
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, changes: Changes, next: u32) {
         let tables = lookups.iter().filter_map(|((prog, vers, proc), _)| {
             self.layout(self.layouts.find(prog, vers, proc).args).and_then(|layout| layout.table)
         });
         let mut tables: Vec<usize> = tables.collect();
         tables.sort_unstable();
         tables.dedup();
-        self.names.begin(lookups, tables, next);
+        self.names.begin(lookups, tables, changes, next);
     }
 
     /// Whether an exchange that shows names of files repeats what is known, with these results ([`KnownNames::repeats`]).
@@ -134,7 +134,7 @@ mod tests {
         layouts.add(LOOKUP.0, LOOKUP.1, LOOKUP.2, false, layout);
         let number = layouts.find(LOOKUP.0, LOOKUP.1, LOOKUP.2).args;
         let mut bodies = Bodies::new(Arc::new(layouts), tables);
-        bodies.begin_to_know_names([(LOOKUP, 0)].into(), 0);
+        bodies.begin_to_know_names([(LOOKUP, 0)].into(), Changes::default(), 0);
         let rows = [1, 2, 3].map(|exchange| {
             let row = ExchangeRow { exchange, prog: LOOKUP.0, vers: LOOKUP.1, proc: LOOKUP.2, ..Default::default() };
             let owner = Owner { exchange, ..Owner::default() };

@@ -14,6 +14,7 @@ use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
+use crate::known_names::Changes;
 use crate::matcher::Matcher;
 use crate::numbering::Numbering;
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
@@ -330,7 +331,10 @@ impl Decoder {
     /// From now on, LOOKUPs that give a file the name once more that it had are counted only, without any row
     /// ([`crate::known_names`]): of each procedure the length of the handle in its results, where XDR does not tell it.
     pub fn begin_to_know_names(&mut self, lookups: &ByProcedure<usize>) {
-        self.backends.at_home().iter_mut().for_each(|backend| backend.begin_to_know_names(lookups.clone()));
+        let changes = Changes::default();
+        for backend in self.backends.at_home() {
+            backend.begin_to_know_names(lookups.clone(), Changes::clone(&changes));
+        }
     }
 
     /// The last file has ended.

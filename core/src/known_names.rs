@@ -2,11 +2,14 @@
 //! send. They teach nothing of where files are, so that they are counted only: no row of them is made.
 //!
 //! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
-//! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT) forgets all that the shard knows, so
-//! that nothing is taken for known that may have changed meanwhile. What another client does is in another shard: where two
-//! clients use two names of one file (hard links) in turn, the name that was listed last stands.
+//! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT) makes all old that was known, in all
+//! back ends: nothing is taken for known that may have changed meanwhile. Two back ends are some thousand packets apart at
+//! most when one sees what the other did. Where two clients use two names of one file (hard links) in turn, which are in two
+//! shards, the name that was listed last stands.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
@@ -16,18 +19,22 @@ use crate::rpc::word;
 use crate::shard::SHARDS;
 use crate::xdr::Table;
 
-/// Files whose names are known in a shard, of 40 bytes each: in all as many as are kept for paths. Then it begins anew.
+/// Files whose names are known in a shard, of 50 bytes each: in all as many as are kept for paths. Then it begins anew.
 const MAX_FILES: usize = (1 << 16) / SHARDS;
 /// A name that is used is listed again after so long, as those that were not used for long leave first where they are too many.
 const LISTED_AGAIN_NS: i64 = 300_000_000_000;
 /// Handles longer than this are none (RFC 1813 §2.4).
 const MAX_HANDLE: usize = 64;
 
-/// What was asked for by a LOOKUP, and when it was listed.
+/// How often names may have changed, in all back ends.
+pub type Changes = Arc<AtomicU64>;
+
+/// What was asked for by a LOOKUP, when it was listed, and after how many changes.
 #[derive(Clone, Copy)]
 struct Asked {
     args: u64,
     listed: i64,
+    changes: u64,
 }
 
 #[derive(Default)]
@@ -37,6 +44,7 @@ pub struct KnownNames {
     lookups: ByProcedure<usize>,
     known: [HashMap<u64, Asked>; SHARDS],
     hasher: DefaultHashBuilder,
+    changes: Changes,
     /// The tables that have their arguments.
     tables: Vec<usize>,
     /// Exchanges that repeat a known name, whose rows there are to go.
@@ -46,10 +54,10 @@ pub struct KnownNames {
 }
 
 impl KnownNames {
-    /// From now on, successes of these procedures are compared, whose arguments are in these tables. `fresh`: the number of the
-    /// next exchange.
-    pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, fresh: u32) {
-        *self = KnownNames { lookups, tables, fresh, ..KnownNames::default() };
+    /// From now on, successes of these procedures are compared, whose arguments are in these tables. `changes` are those of all
+    /// back ends; `fresh`: the number of the next exchange.
+    pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, changes: Changes, fresh: u32) {
+        *self = KnownNames { lookups, tables, changes, fresh, ..KnownNames::default() };
     }
 
     /// Whether a success that shows names, with these results, repeats what is known. The rows of its arguments go, then.
@@ -58,9 +66,10 @@ impl KnownNames {
         let Some(known) = self.known.get_mut(shard).filter(|_| !self.tables.is_empty()) else { return false };
         let lookup = self.lookups.get((row.prog, row.vers, row.proc));
         let Some(handle) = lookup.and_then(|length| handle(results, *length)) else {
-            known.clear();
+            self.changes.fetch_add(1, Ordering::Relaxed);
             return false;
         };
+        let changes = self.changes.load(Ordering::Relaxed);
         let file = self.hasher.hash_one((row.server, row.prog, row.vers, handle));
         let Some(args) = args else {
             known.remove(&file);
@@ -68,7 +77,8 @@ impl KnownNames {
         };
         let before = known.get(&file);
         let again = before.is_some_and(|asked| {
-            asked.args == args && (0..LISTED_AGAIN_NS).contains(&now.saturating_sub(asked.listed))
+            (asked.args, asked.changes) == (args, changes)
+                && (0..LISTED_AGAIN_NS).contains(&now.saturating_sub(asked.listed))
         });
         if again && row.exchange >= self.fresh {
             self.repeating.push(row.exchange);
@@ -77,7 +87,7 @@ impl KnownNames {
         if known.len() >= MAX_FILES {
             known.clear();
         }
-        known.insert(file, Asked { args, listed: now });
+        known.insert(file, Asked { args, listed: now, changes });
         false
     }
 
@@ -119,7 +129,7 @@ mod tests {
 
     fn names() -> KnownNames {
         let mut names = KnownNames::default();
-        names.begin([(LOOKUP, 0), ((100_003, 2, 4), 32)].into(), vec![0], 0);
+        names.begin([(LOOKUP, 0), ((100_003, 2, 4), 32)].into(), vec![0], Changes::default(), 0);
         names
     }
 
@@ -160,13 +170,26 @@ mod tests {
         let lookup = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
         assert_eq!([lookup(&mut names), lookup(&mut names)], [false, true]);
         assert!(!names.repeats(1, &row(2, CREATE), Some(9), &results(b"two"), NOW));
-        assert!(lookup(&mut names), "in another shard");
-        assert!(!names.repeats(0, &row(2, CREATE), Some(9), &results(b"two"), NOW));
-        assert!(!lookup(&mut names));
+        assert!(!lookup(&mut names), "whichever shard it is in");
+        assert!(lookup(&mut names));
         assert!(!names.repeats(0, &row(2, LOOKUP), None, &results(b"one"), NOW), "of arguments that are not known");
         assert!(!lookup(&mut names));
         assert!(!names.repeats(0, &row(2, LOOKUP), Some(7), &results(b"one")[..10], NOW), "of a cut handle");
         assert!(!lookup(&mut names));
+    }
+
+    #[test]
+    fn what_may_change_names_is_known_to_all_back_ends() {
+        let changes = Changes::default();
+        let [mut one, mut other] = [(); 2].map(|()| {
+            let mut names = KnownNames::default();
+            names.begin([(LOOKUP, 0)].into(), vec![0], Changes::clone(&changes), 0);
+            names
+        });
+        let mut lookup = || one.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        assert_eq!([lookup(), lookup()], [false, true]);
+        assert!(!other.repeats(4, &row(2, CREATE), Some(9), &results(b"two"), NOW));
+        assert_eq!([lookup(), lookup()], [false, true]);
     }
 
     #[test]

@@ -87,16 +87,17 @@ fn decoded(wire: &Wire, jobs: usize) -> Batch {
 
 #[test]
 fn a_known_name_of_the_same_file_is_counted_only() {
-    let mut wire = Wire::default();
-    ask(&mut wire, 1, 1, "log", (0.1, "one"));
-    ask(&mut wire, 2, 1, "log", (0.1, "one"));
-    ask(&mut wire, 3, 1, "log", (0.1, "two")); // it was replaced
-    ask(&mut wire, 4, 1, "log", (0.1, "two"));
-    ask(&mut wire, 5, 1, "old", (0.1, "one"));
-    ask(&mut wire, 6, 1, "old", (0.1, "one"));
-    remove(&mut wire, 7, 1);
-    ask(&mut wire, 8, 1, "old", (0.1, "one"));
-    for jobs in [1, 3] {
+    // Of one back end also what another client does, in another shard.
+    for (jobs, other) in [(1, 1), (1, 2), (3, 1)] {
+        let mut wire = Wire::default();
+        ask(&mut wire, 1, 1, "log", (0.1, "one"));
+        ask(&mut wire, 2, 1, "log", (0.1, "one"));
+        ask(&mut wire, 3, 1, "log", (0.1, "two")); // it was replaced
+        ask(&mut wire, 4, 1, "log", (0.1, "two"));
+        ask(&mut wire, 5, 1, "old", (0.1, "one"));
+        ask(&mut wire, 6, 1, "old", (0.1, "one"));
+        remove(&mut wire, 7, other);
+        ask(&mut wire, 8, 1, "old", (0.1, "one"));
         assert_eq!(listed(&[decoded(&wire, jobs)]), (vec![1, 3, 5, 7, 8], 8));
     }
 }

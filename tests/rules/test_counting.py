@@ -184,6 +184,8 @@ def test_nothing_is_lost_of_names(seed: int, monkeypatch: pytest.MonkeyPatch) ->
             other = f"f{dice.randrange(12)}"
             ask("RENAME", {}, **{"from": what, "to": {"dir": directory, "name": other}})
             files[other] = files.pop(name)
+        elif dice.random() < 0.02 and (other := f"f{dice.randrange(12)}") not in files:  # on the server itself
+            files[other] = files.pop(name)
         else:
             ask("LOOKUP", {"object": files[name]}, **what)
     check_pieces(s.capture())
