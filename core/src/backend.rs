@@ -8,7 +8,7 @@ use crate::births::Births;
 use crate::damage::Damage;
 use crate::flow::Ends;
 use crate::flow_table::{FlowFates, FlowTable};
-use crate::known_names::Changes;
+use crate::known_names::{Changes, Decision};
 use crate::matcher::{Matcher, Reach};
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
@@ -180,18 +180,33 @@ impl Backend {
         (std::mem::take(&mut self.flows.duplicates), std::mem::take(&mut self.flows.iwarp))
     }
 
+    /// The tables of fields, and what becomes of exchanges that perhaps repeat a known name.
+    fn take_tables(&mut self) -> (Vec<Table>, Decision) {
+        let next = *self.matcher.next_number();
+        let (tables, decision) = self.matcher.bodies.take_tables(next);
+        for shard in 0..if decision == Decision::Nothing { 0 } else { SHARDS } {
+            self.enter(shard, self.matcher.oddities.place);
+            self.matcher.decide(decision);
+        }
+        (tables, decision)
+    }
+
     /// What is final since the last call.
     pub fn take(&mut self) -> Rows {
-        let next = *self.matcher.next_number();
+        let (decoded, decision) = self.take_tables();
         let Backend { flows, matcher, .. } = self;
-        let Matcher { bodies, output, oddities, .. } = matcher;
+        let Matcher { output, oddities, .. } = matcher;
+        let repeating = output.repeating.take();
+        if decision == Decision::Stay {
+            output.rows.append(repeating);
+        }
         let (tallies, latencies) = output.counts.take();
         Rows {
             exchanges: output.rows.take(),
             copies: output.copies.take(),
             flows: flows.rows.take(),
             oddities: oddities.take(),
-            decoded: bodies.take_tables(next),
+            decoded,
             tallies,
             latencies,
             accesses: output.counts.take_accesses(),

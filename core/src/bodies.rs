@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::batch::ExchangeRow;
-use crate::known_names::{Changes, KnownNames};
+use crate::known_names::{Changes, Decision, KnownNames};
 use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
+
+/// One of arguments and one of results.
+const ROWS_OF_LOOKUP: u32 = 2;
 
 #[derive(Default)]
 pub struct Bodies {
@@ -75,10 +78,9 @@ impl Bodies {
 
     /// From the exchange of this number on, what these procedures repeat is not kept ([`KnownNames::begin`]).
     pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, changes: Changes, next: u32) {
-        let tables = lookups.iter().filter_map(|((prog, vers, proc), _)| {
-            self.layout(self.layouts.find(prog, vers, proc).args).and_then(|layout| layout.table)
-        });
-        let mut tables: Vec<usize> = tables.collect();
+        let layouts = lookups.iter().map(|((prog, vers, proc), _)| self.layouts.find(prog, vers, proc));
+        let layouts = layouts.flat_map(|numbers| [numbers.args, numbers.results]);
+        let mut tables: Vec<usize> = layouts.filter_map(|number| self.layout(number)?.table).collect();
         tables.sort_unstable();
         tables.dedup();
         self.names.begin(lookups, tables, changes, next);
@@ -88,16 +90,17 @@ impl Bodies {
     pub fn repeats(&mut self, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
         let repeats = self.names.repeats(self.shard, row, args, results, now);
         if repeats && let Some(rows) = self.secondary_rows.get_mut(self.shard) {
-            *rows = rows.saturating_sub(1);
+            *rows = rows.saturating_sub(ROWS_OF_LOOKUP);
         }
         repeats
     }
 
-    /// All tables, but for what repeats; the next exchange has this number.
-    pub fn take_tables(&mut self, next: u32) -> Vec<Table> {
+    /// All tables, but for what repeats, if it goes; the next exchange has this number.
+    pub fn take_tables(&mut self, next: u32) -> (Vec<Table>, Decision) {
         let mut tables: Vec<Table> = self.tables.iter_mut().map(Table::take).collect();
-        self.names.take_out(&mut tables, next);
-        tables
+        let decision = self.names.decide();
+        self.names.take_out(decision, &mut tables, next);
+        (tables, decision)
     }
 
     /// Numbers of exchanges begin anew with this one.
@@ -142,7 +145,7 @@ mod tests {
             bodies.repeats(&row, Some(1), &[0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4], 1);
             bodies.secondary_rows[0]
         });
-        assert_eq!(rows, [1; 3]);
-        assert_eq!(bodies.take_tables(4)[0].owners.iter().map(|owner| owner.exchange).collect::<Vec<_>>(), [1]);
+        assert_eq!(rows, [1, 0, 0], "with those of the results, which come then, one more");
+        assert_eq!(bodies.take_tables(4).0[0].owners.iter().map(|owner| owner.exchange).collect::<Vec<_>>(), [1]);
     }
 }

@@ -4,6 +4,7 @@ use slotmap::DefaultKey;
 
 use crate::batch::{ExchangeRow, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
 use crate::gss::Gss;
+use crate::known_names::Repeats;
 use crate::rpc::{Call, RPCSEC_GSS, Reply, UNKNOWN};
 use crate::shard::At;
 use crate::strings::NO_STRING;
@@ -62,8 +63,7 @@ pub struct Exchange {
     pub has_call: bool,
     /// Rows of decoded fields refer to it.
     pub decoded: bool,
-    /// It gives a file the name that is known: none of its fields are kept.
-    pub repeats: bool,
+    pub repeats: Repeats,
     /// Of what it is done to, as a number of a string.
     pub handle: u32,
     pub bytes: ByteRange,

@@ -3,9 +3,9 @@
 //!
 //! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
 //! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT) makes all old that was known, in all
-//! back ends: nothing is taken for known that may have changed meanwhile. Two back ends are some thousand packets apart at
-//! most when one sees what the other did. Where two clients use two names of one file (hard links) in turn, which are in two
-//! shards, the name that was listed last stands.
+//! back ends. These do not see at once what another one did: so all rows are made, and those that repeat go when rows are
+//! taken, unless any names have changed since rows were taken before. Where two clients use two names of one file (hard links)
+//! in turn, which are in two shards, the name that was listed last stands.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -37,6 +37,26 @@ struct Asked {
     changes: u64,
 }
 
+/// Whether an exchange gives a file the name that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    #[default]
+    No,
+    /// Unless names have changed meanwhile, which is known when rows are taken.
+    Perhaps,
+    /// Its rows have gone.
+    Yes,
+}
+
+/// Of exchanges that perhaps repeat a known name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// There are none.
+    Nothing,
+    Stay,
+    Go,
+}
+
 #[derive(Default)]
 pub struct KnownNames {
     /// The procedures, each with the length of the handle in its results, where XDR does not tell it (0: it does). Without any,
@@ -45,23 +65,25 @@ pub struct KnownNames {
     known: [HashMap<u64, Asked>; SHARDS],
     hasher: DefaultHashBuilder,
     changes: Changes,
-    /// The tables that have their arguments.
+    /// How often, when rows were taken.
+    taken_at: u64,
+    /// The tables that have their arguments and results.
     tables: Vec<usize>,
-    /// Exchanges that repeat a known name, whose rows there are to go.
+    /// Exchanges that repeat a known name.
     repeating: Vec<u32>,
     /// The first exchange of which no row was taken yet.
     fresh: u32,
 }
 
 impl KnownNames {
-    /// From now on, successes of these procedures are compared, whose arguments are in these tables. `changes` are those of all
+    /// From now on, successes of these procedures are compared, whose fields are in these tables. `changes` are those of all
     /// back ends; `fresh`: the number of the next exchange.
     pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, changes: Changes, fresh: u32) {
-        *self = KnownNames { lookups, tables, changes, fresh, ..KnownNames::default() };
+        let taken_at = changes.load(Ordering::Relaxed);
+        *self = KnownNames { lookups, tables, changes, taken_at, fresh, ..KnownNames::default() };
     }
 
-    /// Whether a success that shows names, with these results, repeats what is known. The rows of its arguments go, then.
-    /// `args`: the hash of its arguments, if they are known whole.
+    /// Whether a success that shows names, with these results, repeats what is known. Its rows may go, then. `args`: the hash of its arguments, if they are known whole.
     pub fn repeats(&mut self, shard: usize, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
         let Some(known) = self.known.get_mut(shard).filter(|_| !self.tables.is_empty()) else { return false };
         let lookup = self.lookups.get((row.prog, row.vers, row.proc));
@@ -91,11 +113,22 @@ impl KnownNames {
         false
     }
 
-    /// Takes the rows of repeated arguments out of what is taken of all tables. `next`: the number of the next exchange.
-    pub fn take_out(&mut self, tables: &mut [Table], next: u32) {
+    /// What is to become of exchanges that repeat a known name, now that rows are taken.
+    pub fn decide(&mut self) -> Decision {
+        let changes = self.changes.load(Ordering::Relaxed);
+        let changed = std::mem::replace(&mut self.taken_at, changes) != changes;
+        match (self.tables.is_empty(), changed) {
+            (true, _) => Decision::Nothing,
+            (_, true) => Decision::Stay,
+            _ => Decision::Go,
+        }
+    }
+
+    /// Takes the rows of what goes out of what is taken of all tables. `next`: the number of the next exchange.
+    pub fn take_out(&mut self, decision: Decision, tables: &mut [Table], next: u32) {
         self.fresh = next;
         let mut gone = std::mem::take(&mut self.repeating);
-        if gone.is_empty() {
+        if gone.is_empty() || decision != Decision::Go {
             return;
         }
         gone.sort_unstable();
@@ -193,6 +226,15 @@ mod tests {
     }
 
     #[test]
+    fn what_repeats_stays_where_names_have_changed_since_rows_were_taken() {
+        let mut names = names();
+        assert_eq!(names.decide(), Decision::Go);
+        names.repeats(3, &row(2, CREATE), Some(9), &results(b"two"), NOW);
+        assert_eq!([names.decide(), names.decide()], [Decision::Stay, Decision::Go]);
+        assert_eq!(KnownNames::default().decide(), Decision::Nothing);
+    }
+
+    #[test]
     fn a_name_is_listed_again_after_five_minutes() {
         let mut names = names();
         let mut ask = |after| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW + after);
@@ -209,7 +251,7 @@ mod tests {
         let ask =
             |names: &mut KnownNames, exchange| names.repeats(0, &row(exchange, LOOKUP), Some(7), &results(b"one"), NOW);
         assert!(!ask(&mut names, 1));
-        names.take_out(&mut [], 5);
+        names.take_out(Decision::Go, &mut [], 5);
         assert!(!ask(&mut names, 4));
         assert!(ask(&mut names, 5));
         names.renumber(1000);

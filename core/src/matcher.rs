@@ -19,6 +19,7 @@ use crate::batch::{
 use crate::bodies::Bodies;
 use crate::exchange::{Exchange, ExchangeId, Fates, HASHED, Path};
 use crate::gss::Gss;
+use crate::known_names::{Decision, Repeats};
 use crate::oddity::{Oddities, Place};
 use crate::pool::{Pool, XidKey};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply, word};
@@ -77,6 +78,8 @@ pub struct Reach {
 #[derive(Default)]
 pub struct Output {
     pub rows: Exchanges,
+    /// Those that perhaps repeat a known name.
+    pub repeating: Exchanges,
     pub counts: Counts,
     pub copies: Copies,
     pub messages: Vec<RawMessage>,
@@ -518,20 +521,28 @@ impl Matcher {
             return (NO_STATUS, false);
         };
         let owner = Owner { exchange: known.row.exchange, copy, frame: record.place.frame };
-        if shows_names && copy == 0 && self.repeats(at, body.0, record.place.time) {
-            return (0, false);
+        if shows_names && copy == 0 {
+            self.compare_names(at, body.0, record.place.time);
         }
         let outcome = self.bodies.decode(number, body, owner, &mut self.oddities).unwrap_or_default();
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
     }
 
-    /// Whether these results, which show names of files, repeat what is known: then none of the fields are kept.
+    /// Notes whether results that show names of files repeat what is known.
     #[inline(never)]
-    fn repeats(&mut self, at: ExchangeId, results: &[u8], now: i64) -> bool {
-        let Some(known) = self.pool.get_mut(at).filter(|_| word(results, 0) == Some(0)) else { return false };
+    fn compare_names(&mut self, at: ExchangeId, results: &[u8], now: i64) {
+        let Some(known) = self.pool.get_mut(at).filter(|_| word(results, 0) == Some(0)) else { return };
         let args = known.whole_args().filter(|_| self.output.counts.is_in_time(&known.row, now));
-        known.repeats = self.bodies.repeats(&known.row, args, results, now);
-        known.repeats
+        if self.bodies.repeats(&known.row, args, results, now) {
+            known.repeats = Repeats::Perhaps;
+        }
+    }
+
+    /// Of exchanges in reach in the shard at hand that perhaps repeat a known name.
+    pub fn decide(&mut self, decision: Decision) {
+        let becomes = if decision == Decision::Go { Repeats::Yes } else { Repeats::No };
+        let perhaps = self.pool.iter_mut().filter(|known| known.repeats == Repeats::Perhaps);
+        perhaps.for_each(|known| known.repeats = becomes);
     }
 
     #[inline(always)]
@@ -649,17 +660,19 @@ impl Matcher {
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
-        let Output { rows, counts, .. } = &mut self.output;
+        let Output { rows, repeating, counts, .. } = &mut self.output;
         if *handle != NO_STRING {
             counts.count_access(*handle, *bytes, row, &mut self.oddities);
         }
         let counted = !*xid_reused && counts.count(row, &mut self.oddities);
-        let listed = !counted || (*decoded && !*repeats);
         if counted && *decoded {
             row.flags |= flag::COUNTED;
         }
-        if listed {
-            rows.push(*row);
+        match (counted, *repeats) {
+            (false, _) => rows.push(*row),
+            (true, Repeats::No) if *decoded => rows.push(*row),
+            (true, Repeats::Perhaps) => repeating.push(*row),
+            _ => {}
         }
         self.pool.remove(at);
     }

@@ -85,20 +85,43 @@ fn decoded(wire: &Wire, jobs: usize) -> Batch {
     decoder.close().expect("a capture").1
 }
 
+/// The rows of parts of a capture, taken after each.
+fn in_parts<const N: usize>(jobs: usize, parts: [&dyn Fn(&mut Wire); N]) -> Vec<Batch> {
+    let (mut wire, mut decoder, mut batches) = (Wire::default(), decoder(jobs), Vec::new());
+    decoder.begin_to_know_names(&lookups());
+    for part in parts {
+        part(&mut wire);
+        decoder.feed(&wire.bytes).expect("a capture");
+        decoder.release();
+        batches.push(decoder.drain());
+        wire.bytes.clear();
+    }
+    batches.push(decoder.close().expect("a capture").1);
+    batches
+}
+
 #[test]
 fn a_known_name_of_the_same_file_is_counted_only() {
-    // Of one back end also what another client does, in another shard.
-    for (jobs, other) in [(1, 1), (1, 2), (3, 1)] {
-        let mut wire = Wire::default();
-        ask(&mut wire, 1, 1, "log", (0.1, "one"));
-        ask(&mut wire, 2, 1, "log", (0.1, "one"));
-        ask(&mut wire, 3, 1, "log", (0.1, "two")); // it was replaced
-        ask(&mut wire, 4, 1, "log", (0.1, "two"));
-        ask(&mut wire, 5, 1, "old", (0.1, "one"));
-        ask(&mut wire, 6, 1, "old", (0.1, "one"));
-        remove(&mut wire, 7, other);
-        ask(&mut wire, 8, 1, "old", (0.1, "one"));
-        assert_eq!(listed(&[decoded(&wire, jobs)]), (vec![1, 3, 5, 7, 8], 8));
+    for (jobs, other) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
+        let known = |wire: &mut Wire| {
+            ask(wire, 1, 1, "log", (0.1, "one"));
+            ask(wire, 2, 1, "log", (0.1, "one"));
+            ask(wire, 3, 1, "log", (0.1, "two")); // it was replaced
+            ask(wire, 4, 1, "log", (0.1, "two"));
+            ask(wire, 5, 1, "old", (0.1, "one"));
+            ask(wire, 6, 1, "old", (0.1, "one"));
+        };
+        // Of another client: its back end may be later than the one that sees the LOOKUP.
+        let changed = |wire: &mut Wire| {
+            remove(wire, 7, other);
+            ask(wire, 8, 1, "old", (0.1, "one"));
+        };
+        assert_eq!(listed(&in_parts(jobs, [&known, &changed])), (vec![1, 3, 5, 7, 8], 8), "{jobs} {other}");
+        let both = |wire: &mut Wire| {
+            known(wire);
+            changed(wire);
+        };
+        assert_eq!(listed(&in_parts(jobs, [&both])), ((1..=8).collect(), 8), "where names change nothing goes");
     }
 }
 
@@ -184,16 +207,9 @@ fn names_of_which_the_end_was_not_captured_are_listed() {
 #[test]
 fn numbers_that_begin_anew_hide_nothing() {
     for jobs in [1, 3] {
-        let (mut wire, mut decoder, mut batches) = (Wire::default(), decoder(jobs), Vec::new());
-        decoder.begin_to_know_names(&lookups());
-        for part in 0..3 {
-            (1..=10).for_each(|xid| ask(&mut wire, 10 * part + xid, 1, "log", (0.1, "one")));
-            decoder.feed(&wire.bytes).expect("a capture");
-            decoder.release();
-            batches.push(decoder.drain());
-            wire.bytes.clear();
-        }
-        batches.push(decoder.close().expect("a capture").1);
+        let tens =
+            |part: u32| move |wire: &mut Wire| (1..=10).for_each(|n| ask(wire, 10 * part + n, 1, "log", (0.1, "one")));
+        let batches = in_parts(jobs, [&tens(0), &tens(1), &tens(2)]);
         assert_eq!(listed(&batches), (vec![1], 30), "{jobs}");
     }
 }
