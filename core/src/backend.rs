@@ -1,6 +1,8 @@
 //! What stands behind the network layer, for some of the shards: flows, RPC, exchanges, bodies. The back ends know nothing of
 //! each other.
 
+use std::sync::Arc;
+
 use hashbrown::HashSet;
 
 use crate::batch::{Accesses, Copies, Exchanges, Flows, Latencies, Packets, Tallies};
@@ -8,7 +10,7 @@ use crate::births::Births;
 use crate::damage::Damage;
 use crate::flow::Ends;
 use crate::flow_table::{FlowFates, FlowTable};
-use crate::known_names::{Changes, Decision};
+use crate::known_names::{Decision, Together};
 use crate::matcher::{Matcher, Reach};
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
@@ -244,9 +246,9 @@ impl Backend {
     }
 
     /// From now on, LOOKUPs that repeat a known name are counted only.
-    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, changes: Changes) {
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, together: Arc<Together>) {
         let next = *self.matcher.next_number();
-        self.matcher.bodies.begin_to_know_names(lookups, changes, next);
+        self.matcher.bodies.begin_to_know_names(lookups, together, next);
     }
 
     /// Secondary rows and sums by handle have all their room again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::ExchangeRow;
-use crate::known_names::{Changes, Decision, KnownNames};
+use crate::known_names::{Decision, KnownNames, Together};
 use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
@@ -77,17 +77,17 @@ impl Bodies {
     }
 
     /// From the exchange of this number on, what these procedures repeat is not kept ([`KnownNames::begin`]).
-    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, changes: Changes, next: u32) {
+    pub fn begin_to_know_names(&mut self, lookups: ByProcedure<usize>, together: Arc<Together>, next: u32) {
         let layouts = lookups.iter().map(|((prog, vers, proc), _)| self.layouts.find(prog, vers, proc));
         let layouts = layouts.flat_map(|numbers| [numbers.args, numbers.results]);
         let mut tables: Vec<usize> = layouts.filter_map(|number| self.layout(number)?.table).collect();
         tables.sort_unstable();
         tables.dedup();
-        self.names.begin(lookups, tables, changes, next);
+        self.names.begin(lookups, tables, together, next);
     }
 
     /// Whether an exchange that shows names of files repeats what is known, with these results ([`KnownNames::repeats`]).
-    pub fn repeats(&mut self, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
+    pub fn repeats(&mut self, row: &ExchangeRow, args: (Option<u64>, bool), results: &[u8], now: i64) -> bool {
         let repeats = self.names.repeats(self.shard, row, args, results, now);
         if repeats && let Some(rows) = self.secondary_rows.get_mut(self.shard) {
             *rows = rows.saturating_sub(ROWS_OF_LOOKUP);
@@ -137,12 +137,12 @@ mod tests {
         layouts.add(LOOKUP.0, LOOKUP.1, LOOKUP.2, false, layout);
         let number = layouts.find(LOOKUP.0, LOOKUP.1, LOOKUP.2).args;
         let mut bodies = Bodies::new(Arc::new(layouts), tables);
-        bodies.begin_to_know_names([(LOOKUP, 0)].into(), Changes::default(), 0);
+        bodies.begin_to_know_names([(LOOKUP, 0)].into(), Arc::default(), 0);
         let rows = [1, 2, 3].map(|exchange| {
             let row = ExchangeRow { exchange, prog: LOOKUP.0, vers: LOOKUP.1, proc: LOOKUP.2, ..Default::default() };
             let owner = Owner { exchange, ..Owner::default() };
             bodies.decode(number, (&[0, 0, 0, 1, b'a', 0, 0, 0], 8), owner, &mut Oddities::default());
-            bodies.repeats(&row, Some(1), &[0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4], 1);
+            bodies.repeats(&row, (Some(1), true), &[0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4], 1);
             bodies.secondary_rows[0]
         });
         assert_eq!(rows, [1, 0, 0], "with those of the results, which come then, one more");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use crate::backend::{Backend, Rows};
 use crate::backends::{Backends, Chunk};
@@ -14,7 +14,7 @@ use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
-use crate::known_names::Changes;
+use crate::known_names::Together;
 use crate::matcher::Matcher;
 use crate::numbering::Numbering;
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
@@ -107,6 +107,7 @@ impl Decoder {
     ) -> Decoder {
         let jobs = if select.flows.is_empty() && select.kept.is_none() { jobs.clamp(1, SHARDS) } else { 1 };
         let layouts = Arc::new(layouts);
+        let hasher = DefaultHashBuilder::default();
         let backend = || {
             let mut bodies = Bodies::new(Arc::clone(&layouts), tables.clone());
             let mut births = None;
@@ -117,6 +118,7 @@ impl Decoder {
             let first = if jobs > 1 { PROVISIONAL } else { 0 };
             let mut matcher = Matcher::new(bodies, fold.clone(), select.frames.clone());
             *matcher.next_number() = first;
+            matcher.hash_by(hasher.clone());
             Backend::new(FlowTable::new(select.flows.clone(), first), matcher, births)
         };
         Decoder {
@@ -331,9 +333,9 @@ impl Decoder {
     /// From now on, LOOKUPs that give a file the name once more that it had are counted only, without any row
     /// ([`crate::known_names`]): of each procedure the length of the handle in its results, where XDR does not tell it.
     pub fn begin_to_know_names(&mut self, lookups: &ByProcedure<usize>) {
-        let changes = Changes::default();
+        let together = Arc::<Together>::default();
         for backend in self.backends.at_home() {
-            backend.begin_to_know_names(lookups.clone(), Changes::clone(&changes));
+            backend.begin_to_know_names(lookups.clone(), Arc::clone(&together));
         }
     }
 

@@ -131,12 +131,16 @@ impl Exchange {
         (row.prog, row.vers, row.proc) == (call.prog, call.vers, call.proc) && self.args_hash == args_hash
     }
 
-    /// The hash of its arguments, where it stands for all of them, and nothing is odd about the call so far.
+    /// The hash of its arguments, where it stands for all of them.
     pub fn whole_args(&self) -> Option<u64> {
         let row = &self.row;
-        let usual = row.flags == 0 && row.retransmits == 0 && !self.xid_reused;
-        let whole = row.flavor != RPCSEC_GSS && row.call_bytes as usize <= HASHED;
-        (usual && whole).then_some(self.args_hash)
+        let whole = row.flags == 0 && row.flavor != RPCSEC_GSS && row.call_bytes as usize <= HASHED;
+        whole.then_some(self.args_hash)
+    }
+
+    /// Whether its call was sent once, by an xid of its own.
+    pub fn is_usual(&self) -> bool {
+        self.row.retransmits == 0 && !self.xid_reused
     }
 
     /// How it ended: by its reply, and as the results say, if the capture did not cut them.
@@ -206,8 +210,18 @@ mod tests {
         assert_eq!(changed(&|exchange| exchange.row.call_bytes += 1), None);
         assert_eq!(changed(&|exchange| exchange.row.flavor = RPCSEC_GSS), None);
         assert_eq!(changed(&|exchange| exchange.row.flags = flag::CALL_CUT), None);
-        assert_eq!(changed(&|exchange| exchange.row.retransmits = 1), None);
-        assert_eq!(changed(&|exchange| exchange.xid_reused = true), None);
+    }
+
+    #[test]
+    fn a_call_that_is_sent_again_is_not_usual() {
+        let usual = |change: &dyn Fn(&mut Exchange)| {
+            let mut exchange = Exchange::new(1, 2, Path::default());
+            change(&mut exchange);
+            exchange.is_usual()
+        };
+        assert!(usual(&|_| {}));
+        assert!(!usual(&|exchange| exchange.row.retransmits = 1));
+        assert!(!usual(&|exchange| exchange.xid_reused = true));
     }
 
     #[test]

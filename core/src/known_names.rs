@@ -2,14 +2,13 @@
 //! send. They teach nothing of where files are, so that they are counted only: no row of them is made.
 //!
 //! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
-//! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT) makes all old that was known, in all
-//! back ends. These do not see at once what another one did: so all rows are made, and those that repeat go when rows are
-//! taken, unless any names have changed since rows were taken before. Where two clients use two names of one file (hard links)
-//! in turn, which are in two shards, the name that was listed last stands.
+//! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT), and any other name of a file that one
+//! client has looked up, makes all old that was known, in all back ends. These do not see at once what another one did: so all
+//! rows are made, and those that repeat go when rows are taken, unless any names have changed since rows were taken before.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
@@ -26,8 +25,37 @@ const LISTED_AGAIN_NS: i64 = 300_000_000_000;
 /// Handles longer than this are none (RFC 1813 §2.4).
 const MAX_HANDLE: usize = 64;
 
-/// How often names may have changed, in all back ends.
-pub type Changes = Arc<AtomicU64>;
+/// What all back ends know together.
+#[derive(Default)]
+pub struct Together {
+    /// How often names may have changed.
+    changes: AtomicU64,
+    /// The arguments of the LOOKUP of each file that was listed last.
+    names: Mutex<HashMap<u64, u64>>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Together {
+    fn change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Notes a name that is listed; another one than before is a change.
+    fn name(&self, file: u64, args: u64) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= MAX_FILES * SHARDS {
+            names.clear();
+            self.change();
+        }
+        if names.insert(file, args).is_some_and(|before| before != args) {
+            self.change();
+        }
+    }
+}
 
 /// What was asked for by a LOOKUP, when it was listed, and after how many changes.
 #[derive(Clone, Copy)]
@@ -63,9 +91,8 @@ pub struct KnownNames {
     /// nothing is known.
     lookups: ByProcedure<usize>,
     known: [HashMap<u64, Asked>; SHARDS],
-    hasher: DefaultHashBuilder,
-    changes: Changes,
-    /// How often, when rows were taken.
+    together: Arc<Together>,
+    /// How often names had changed when rows were taken.
     taken_at: u64,
     /// The tables that have their arguments and results.
     tables: Vec<usize>,
@@ -76,46 +103,55 @@ pub struct KnownNames {
 }
 
 impl KnownNames {
-    /// From now on, successes of these procedures are compared, whose fields are in these tables. `changes` are those of all
-    /// back ends; `fresh`: the number of the next exchange.
-    pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, changes: Changes, fresh: u32) {
-        let taken_at = changes.load(Ordering::Relaxed);
-        *self = KnownNames { lookups, tables, changes, taken_at, fresh, ..KnownNames::default() };
+    /// From now on, successes of these procedures are compared, whose fields are in these tables. `together` is what all
+    /// back ends know, whose hashes of arguments are the same; `fresh`: the number of the next exchange.
+    pub fn begin(&mut self, lookups: ByProcedure<usize>, tables: Vec<usize>, together: Arc<Together>, fresh: u32) {
+        let taken_at = together.changes();
+        *self = KnownNames { lookups, tables, together, taken_at, fresh, ..KnownNames::default() };
     }
 
-    /// Whether a success that shows names, with these results, repeats what is known. Its rows may go, then. `args`: the hash of its arguments, if they are known whole.
-    pub fn repeats(&mut self, shard: usize, row: &ExchangeRow, args: Option<u64>, results: &[u8], now: i64) -> bool {
+    /// Whether a success that shows names, with these results, repeats what is known. Its rows may go, then. `args`: the hash
+    /// of its arguments, if they are known whole, and whether it may go, because nothing else about it is to be listed.
+    pub fn repeats(
+        &mut self,
+        shard: usize,
+        row: &ExchangeRow,
+        (args, usual): (Option<u64>, bool),
+        results: &[u8],
+        now: i64,
+    ) -> bool {
         let Some(known) = self.known.get_mut(shard).filter(|_| !self.tables.is_empty()) else { return false };
         let lookup = self.lookups.get((row.prog, row.vers, row.proc));
         let Some(handle) = lookup.and_then(|length| handle(results, *length)) else {
-            self.changes.fetch_add(1, Ordering::Relaxed);
+            self.together.change();
             return false;
         };
-        let changes = self.changes.load(Ordering::Relaxed);
-        let file = self.hasher.hash_one((row.server, row.prog, row.vers, handle));
+        let file = self.together.hasher.hash_one((row.server, row.prog, row.vers, handle));
         let Some(args) = args else {
-            known.remove(&file);
+            self.together.change();
             return false;
         };
+        let changes = self.together.changes();
         let before = known.get(&file);
         let again = before.is_some_and(|asked| {
             (asked.args, asked.changes) == (args, changes)
                 && (0..LISTED_AGAIN_NS).contains(&now.saturating_sub(asked.listed))
         });
-        if again && row.exchange >= self.fresh {
+        if again && usual && row.exchange >= self.fresh {
             self.repeating.push(row.exchange);
             return true;
         }
         if known.len() >= MAX_FILES {
             known.clear();
         }
-        known.insert(file, Asked { args, listed: now, changes });
+        self.together.name(file, args);
+        known.insert(file, Asked { args, listed: now, changes: self.together.changes() });
         false
     }
 
     /// What is to become of exchanges that repeat a known name, now that rows are taken.
     pub fn decide(&mut self) -> Decision {
-        let changes = self.changes.load(Ordering::Relaxed);
+        let changes = self.together.changes();
         let changed = std::mem::replace(&mut self.taken_at, changes) != changes;
         match (self.tables.is_empty(), changed) {
             (true, _) => Decision::Nothing,
@@ -162,7 +198,7 @@ mod tests {
 
     fn names() -> KnownNames {
         let mut names = KnownNames::default();
-        names.begin([(LOOKUP, 0), ((100_003, 2, 4), 32)].into(), vec![0], Changes::default(), 0);
+        names.begin([(LOOKUP, 0), ((100_003, 2, 4), 32)].into(), vec![0], Arc::default(), 0);
         names
     }
 
@@ -179,7 +215,7 @@ mod tests {
     fn the_same_name_of_the_same_file_is_known() {
         let mut names = names();
         let mut ask = |exchange, args, handle: &[u8], shard| {
-            names.repeats(shard, &row(exchange, LOOKUP), Some(args), &results(handle), NOW)
+            names.repeats(shard, &row(exchange, LOOKUP), (Some(args), true), &results(handle), NOW)
         };
         assert!(!ask(1, 7, b"one", 0), "news");
         assert!(ask(2, 7, b"one", 0));
@@ -187,41 +223,48 @@ mod tests {
         assert!(!ask(4, 8, b"one", 0), "another name of this file");
         assert!(!ask(5, 7, b"one", 0), "its first name again");
         assert!(!ask(6, 7, b"one", 1), "each shard has its own");
-        assert!(ask(7, 7, b"one", 0));
+        assert!(ask(7, 7, b"one", 0), "of the same name no shard makes it old");
+        assert!(!ask(8, 8, b"one", 1), "another name in another shard");
+        assert!(!ask(9, 7, b"one", 0));
     }
 
     #[test]
     fn nothing_is_known_before_it_is_asked_for() {
         let mut names = KnownNames::default();
-        let ask = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        let ask = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW);
         assert_eq!([ask(&mut names), ask(&mut names)], [false; 2]);
     }
 
     #[test]
     fn what_may_change_names_forgets_them() {
         let mut names = names();
-        let lookup = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        let lookup = |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW);
         assert_eq!([lookup(&mut names), lookup(&mut names)], [false, true]);
-        assert!(!names.repeats(1, &row(2, CREATE), Some(9), &results(b"two"), NOW));
+        assert!(!names.repeats(1, &row(2, CREATE), (Some(9), true), &results(b"two"), NOW));
         assert!(!lookup(&mut names), "whichever shard it is in");
         assert!(lookup(&mut names));
-        assert!(!names.repeats(0, &row(2, LOOKUP), None, &results(b"one"), NOW), "of arguments that are not known");
+        assert!(
+            !names.repeats(0, &row(2, LOOKUP), (None, true), &results(b"one"), NOW),
+            "of arguments that are not known"
+        );
         assert!(!lookup(&mut names));
-        assert!(!names.repeats(0, &row(2, LOOKUP), Some(7), &results(b"one")[..10], NOW), "of a cut handle");
+        assert!(!names.repeats(0, &row(2, LOOKUP), (Some(7), true), &results(b"one")[..10], NOW), "of a cut handle");
         assert!(!lookup(&mut names));
+        assert!(!names.repeats(0, &row(2, LOOKUP), (Some(7), false), &results(b"one"), NOW), "that is to be listed");
+        assert!(lookup(&mut names));
     }
 
     #[test]
     fn what_may_change_names_is_known_to_all_back_ends() {
-        let changes = Changes::default();
+        let together = Arc::<Together>::default();
         let [mut one, mut other] = [(); 2].map(|()| {
             let mut names = KnownNames::default();
-            names.begin([(LOOKUP, 0)].into(), vec![0], Changes::clone(&changes), 0);
+            names.begin([(LOOKUP, 0)].into(), vec![0], Arc::clone(&together), 0);
             names
         });
-        let mut lookup = || one.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW);
+        let mut lookup = || one.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW);
         assert_eq!([lookup(), lookup()], [false, true]);
-        assert!(!other.repeats(4, &row(2, CREATE), Some(9), &results(b"two"), NOW));
+        assert!(!other.repeats(4, &row(2, CREATE), (Some(9), true), &results(b"two"), NOW));
         assert_eq!([lookup(), lookup()], [false, true]);
     }
 
@@ -229,7 +272,7 @@ mod tests {
     fn what_repeats_stays_where_names_have_changed_since_rows_were_taken() {
         let mut names = names();
         assert_eq!(names.decide(), Decision::Go);
-        names.repeats(3, &row(2, CREATE), Some(9), &results(b"two"), NOW);
+        names.repeats(3, &row(2, CREATE), (Some(9), true), &results(b"two"), NOW);
         assert_eq!([names.decide(), names.decide()], [Decision::Stay, Decision::Go]);
         assert_eq!(KnownNames::default().decide(), Decision::Nothing);
     }
@@ -237,7 +280,7 @@ mod tests {
     #[test]
     fn a_name_is_listed_again_after_five_minutes() {
         let mut names = names();
-        let mut ask = |after| names.repeats(0, &row(1, LOOKUP), Some(7), &results(b"one"), NOW + after);
+        let mut ask = |after| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW + after);
         assert!(!ask(0));
         assert!(ask(LISTED_AGAIN_NS - 1));
         assert!(!ask(LISTED_AGAIN_NS));
@@ -248,8 +291,9 @@ mod tests {
     #[test]
     fn rows_that_were_taken_already_are_not_to_go() {
         let mut names = names();
-        let ask =
-            |names: &mut KnownNames, exchange| names.repeats(0, &row(exchange, LOOKUP), Some(7), &results(b"one"), NOW);
+        let ask = |names: &mut KnownNames, exchange| {
+            names.repeats(0, &row(exchange, LOOKUP), (Some(7), true), &results(b"one"), NOW)
+        };
         assert!(!ask(&mut names, 1));
         names.take_out(Decision::Go, &mut [], 5);
         assert!(!ask(&mut names, 4));
@@ -262,7 +306,8 @@ mod tests {
     #[test]
     fn as_many_files_are_known_as_there_is_room_for() {
         let mut names = names();
-        let mut ask = |number: usize| names.repeats(0, &row(1, LOOKUP), Some(7), &results(&number.to_be_bytes()), NOW);
+        let mut ask =
+            |number: usize| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(&number.to_be_bytes()), NOW);
         assert!((0..MAX_FILES).all(|number| !ask(number)));
         assert!(ask(0), "the last one had room");
         assert!(!ask(MAX_FILES), "now it begins anew");

@@ -148,6 +148,11 @@ impl Matcher {
         Matcher { bodies, output, wanted, ..Matcher::default() }
     }
 
+    /// Hashes as others do, whose exchanges it does not see.
+    pub fn hash_by(&mut self, hasher: DefaultHashBuilder) {
+        self.hasher = hasher;
+    }
+
     /// Puts the shard at hand aside, and takes another one to hand. Numbers go on.
     #[inline]
     pub fn swap(&mut self, reach: &mut Reach, shard: usize) {
@@ -532,8 +537,8 @@ impl Matcher {
     #[inline(never)]
     fn compare_names(&mut self, at: ExchangeId, results: &[u8], now: i64) {
         let Some(known) = self.pool.get_mut(at).filter(|_| word(results, 0) == Some(0)) else { return };
-        let args = known.whole_args().filter(|_| self.output.counts.is_in_time(&known.row, now));
-        if self.bodies.repeats(&known.row, args, results, now) {
+        let usual = known.is_usual() && self.output.counts.is_in_time(&known.row, now);
+        if self.bodies.repeats(&known.row, (known.whole_args(), usual), results, now) {
             known.repeats = Repeats::Perhaps;
         }
     }
