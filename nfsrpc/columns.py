@@ -106,9 +106,13 @@ def documented(table: TableSpec) -> str:
     return "\n".join([table.meaning, "", *lines])
 
 
+# Types of codes, each with the greatest number that it holds.
+CODES = tuple((int(np.iinfo(kind).max), kind) for kind in (np.int8, np.int16, np.int32))
+
+
 def code_type(labels: int) -> Any:
     """The smallest type for codes of so many labels, of which each may become one more."""
-    return next(kind for kind in (np.int8, np.int16, np.int32) if labels < np.iinfo(kind).max)
+    return next(kind for most, kind in CODES if labels < most)
 
 
 class Coded:

@@ -476,8 +476,8 @@ def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files:
 
 def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array | int]) -> Masked:
     """A column of messages; a text that found no room in the core is null."""
-    values, valid = column if isinstance(column, tuple) else (column, np.broadcast_to(np.True_, len(column)))
-    if kind == "string" and NO_STRING in values:
+    values, valid = column if isinstance(column, tuple) else (column, constant(np.ones(len(column), dtype=np.bool_)))
+    if kind == "string" and len(values) and NO_STRING in values:
         valid = valid & (values != NO_STRING)
     return Masked(apply(maps[kind], values, valid) if kind else values, valid)
 
