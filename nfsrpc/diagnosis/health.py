@@ -36,6 +36,7 @@ BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the se
 ONE_MOMENT_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
+AT_ONCE = (NlmProc.CANCEL, NlmProc.TEST)  # requests that rules do not ask about, and that are answered at once
 MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
@@ -72,11 +73,14 @@ def unlock_failed(inputs: Inputs) -> str:
     return f"{several(len(rows), 'UNLOCK')} not answered GRANTED in time {to_whom(rows)}" if len(rows) else ""
 
 
-def cancel_unanswered(inputs: Inputs) -> str:
-    """A CANCEL was not answered: the client repeats it until then, and its lock may be granted meanwhile."""
+def unanswered(inputs: Inputs) -> str:
+    """A CANCEL was not answered: the client repeats it until then, and its lock may be granted meanwhile. Or a TEST
+    (F_GETLK): who sent it waits.
+    """
     nlm = inputs.nlm
-    rows = nlm.where((nlm["proc"] == NlmProc.CANCEL) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
-    return f"{several(len(rows), 'CANCEL')} not answered {to_whom(rows)}" if len(rows) else ""
+    open_ = nlm.where(isin(nlm["proc"], AT_ONCE) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
+    rows = next(iter(Parts(open_, "procedure").values()), open_)
+    return f"{several(len(rows), rows.row(0).procedure or '')} not answered {to_whom(rows)}" if len(rows) else ""
 
 
 def held_twice(inputs: Inputs) -> str:
@@ -323,7 +327,7 @@ CONDITIONS: tuple[Condition, ...] = (
     cut_off,
     reclaim_refused,
     unlock_failed,
-    cancel_unanswered,
+    unanswered,
     held_twice,
     blocking_denied,
     polling,

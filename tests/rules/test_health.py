@@ -214,6 +214,13 @@ def cancel_without_answer(stage: Stage) -> None:
     stage.later(5)
 
 
+def asked_without_answer(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted()
+    asked = {"svid": 1, "l_offset": 0, "l_len": 0, "oh": b"1", "fh": b"f", "caller_name": "web-2"}
+    stage.other.call(stage.server, "nlm4", "TEST", alock=asked).unanswered(resend=[10.2])
+    stage.later(5)
+
+
 def granted_to_both(stage: Stage, apart: float, kept: float = 30) -> None:
     """Two clients get one lock, so long after each other, and both keep it."""
     first = stage.client.lock(stage.server).granted()
@@ -239,6 +246,7 @@ DOUBTED: dict[str, Story] = {
     "1 reclaimed lock denied by 10.0.0.9": reclaim_denied,
     "1 UNLOCK not answered GRANTED in time by 10.0.0.9": unlock_denied,
     "1 CANCEL not answered by 10.0.0.9": cancel_without_answer,
+    "1 TEST not answered by 10.0.0.9": asked_without_answer,
     "10.0.0.9 granted FH:0x00598f0e to 1@web-1 and 1@web-2 at the same time": lambda stage: granted_to_both(stage, 0.9),
     "1 LOCK_MSG with LOCK_RES after up to 5.1 s by 10.0.0.9": lambda stage: result_after(stage, 5.1),
     "1 LOCK answered DENIED_GRACE_PERIOD by 10.0.0.9 and not granted since": in_grace,
