@@ -1,5 +1,5 @@
 //! What stands behind the network layer, for some of the shards: flows, RPC, exchanges, bodies. The back ends know nothing of
-//! each other.
+//! each other, but for changes of the names of files ([`Together`]).
 
 use std::sync::Arc;
 

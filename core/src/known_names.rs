@@ -1,5 +1,5 @@
-//! LOOKUPs (RFC 1813 §3.3.3, RFC 1094 §2.2.5) that give a file the name once more that it had: nine tenths of those that clients
-//! send. They teach nothing of where files are, so that they are counted only: no row of them is made.
+//! LOOKUPs (RFC 1813 §3.3.3, RFC 1094 §2.2.5) that give a file the name once more that it had. They teach nothing of where
+//! files are, so that they are counted, and not listed.
 //!
 //! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
 //! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT), and any other name of a file that one
@@ -313,6 +313,15 @@ mod tests {
         assert!(!ask(MAX_FILES), "now it begins anew");
         assert!(!ask(0));
         assert!(ask(MAX_FILES));
+    }
+
+    #[test]
+    fn together_as_many_are_known_as_in_all_shards() {
+        let together = Together::default();
+        (0..MAX_FILES * SHARDS).for_each(|file| together.name(file as u64, 7));
+        assert_eq!(together.changes(), 0);
+        together.name(u64::MAX, 7);
+        assert_eq!(together.changes(), 1);
     }
 
     #[test]

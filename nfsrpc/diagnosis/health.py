@@ -74,8 +74,9 @@ def unlock_failed(inputs: Inputs) -> str:
 
 
 def unanswered(inputs: Inputs) -> str:
-    """A CANCEL was not answered: the client repeats it until then, and its lock may be granted meanwhile. Or a TEST
-    (F_GETLK): who sent it waits.
+    """A CANCEL or TEST was not answered.
+
+    A client repeats its CANCEL until then, and the lock may be granted meanwhile; who sent a TEST (F_GETLK) waits.
     """
     nlm = inputs.nlm
     open_ = nlm.where(isin(nlm["proc"], AT_ONCE) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
