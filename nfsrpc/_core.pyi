@@ -32,6 +32,7 @@ class Decoder:
         ring: tuple[Sequence[tuple[int, int]], int, Sequence[int]] | None = ...,
         jobs: int = ...,
         threads_from: int | None = ...,
+        stop_at: tuple[int, int] | None = ...,
     ) -> None:
         """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted.
 
@@ -42,10 +43,17 @@ class Decoder:
         and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows
         (`take_kept`), of those of other programs, and ports of which everything is kept, as TCP's handshakes are.
         `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on; with one, or with
-        `ring` or `follow`, no thread does. Rows are the same for any number, but for their order.
+        `ring` or `follow`, no thread does. Rows are the same for any number, but for their order. `stop_at`: decoding
+        stops where so much waits (`undrained`), which is asked after every so many frames, and known when it is asked
+        the next time: after the same frame for any `jobs` and any chunks.
         """
-    def feed(self, data: bytes) -> None:
-        """Any chunk of the file, without the GIL. Raises NotACapture."""
+    def feed(self, data: bytes) -> bool:
+        """Any chunk of the file, without the GIL. Returns whether decoding stopped: `drain`, then `go_on`.
+
+        Raises NotACapture, and ValueError where decoding has stopped.
+        """
+    def go_on(self) -> bool:
+        """The rest of the chunk in which decoding stopped; as `feed`."""
     def next_capture(self) -> str:
         """The file has ended, and how: complete, cut, empty or cut-header. Raises NotACapture.
 

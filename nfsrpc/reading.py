@@ -45,8 +45,11 @@ MAX_JOBS = 1 << 12
 MAX_DIGITS = 1000
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
-# Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
+# Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned:
+# after the same frames for any number of jobs, because it decides what stays.
 DRAIN_ROWS = 1 << 14
+# Frames after which it is asked how many there are: few beside those rows, and to ask costs nothing beside decoding them.
+ASKED_EVERY = 1 << 12
 # Where all exchanges are listed, so many rows are taken at a time, of some 300 bytes in the core and 100 outside. A
 # quarter of them take a tenth more time.
 PIECE_ROWS = 1 << 17
@@ -139,7 +142,10 @@ def prepared(
     secondary = () if wanted is None else SECONDARY
 
     def new_vantage(number: int, backends: int) -> Vantage:
-        decoder = Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES, jobs=backends)
+        full = (DRAIN_ROWS, ASKED_EVERY) if counting else None
+        decoder = Decoder(
+            layouts, specs, number, counted, secondary=secondary, by_handle=WRITES, jobs=backends, stop_at=full
+        )
         return Vantage(decoder, kinds, counting, beside=backends > 1)
 
     def run() -> VantageBatches:
@@ -420,11 +426,11 @@ class Vantage:
         try:
             for chunk in reader.chunks(number):
                 with refusing(name):
-                    self.decoder.feed(chunk)
-                waiting = self.decoder.undrained()
-                if self.counting and waiting >= DRAIN_ROWS:
+                    full = self.decoder.feed(chunk)
+                while full and self.counting:
                     self._thin(self.counting)
-                elif not self.counting and waiting >= PIECE_ROWS:
+                    full = self.decoder.go_on()
+                if not self.counting and self.decoder.undrained() >= PIECE_ROWS:
                     self.batches = gathered(self.batches, drained(self.decoder))
         except SourceError as error:
             if isinstance(error.__cause__, NotACapture):  # after which the decoder takes nothing more

@@ -19,12 +19,8 @@ use crate::select::RawMessage;
 use crate::shard::{At, SHARDS};
 use crate::strings::{NO_STRING, Strings};
 use crate::tunnel::UnreadCounts;
+use crate::weight::Weight;
 use crate::xdr::Table;
-
-/// An exchange has two rows of its messages, and one or two short strings of its own. Where there are many more (entries of
-/// lists, long names), these count as one exchange that waits.
-pub const ROWS_OF_EXCHANGE: usize = 4;
-pub const BYTES_OF_EXCHANGE: usize = 256;
 
 /// What became final in one back end.
 #[derive(Default)]
@@ -39,6 +35,7 @@ pub struct Rows {
     pub accesses: Accesses,
     pub messages: Vec<RawMessage>,
     pub packets: Packets,
+    pub weight: Weight,
 }
 
 impl Rows {
@@ -57,6 +54,7 @@ impl Rows {
         self.accesses.append(rows.accesses);
         self.messages.append(&mut rows.messages);
         self.packets.append(rows.packets);
+        self.weight += rows.weight;
     }
 }
 
@@ -161,13 +159,15 @@ impl Backend {
         self.matcher.finish_all(&FlowFates { flows: &self.flows, damage });
     }
 
-    /// Exchanges, sums and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
-    pub fn undrained(&self) -> usize {
+    /// How much waits to be taken.
+    pub fn weight(&self) -> Weight {
         let Matcher { bodies, output, .. } = &self.matcher;
-        let known = self.births.as_ref().map(|births| births.known().len());
-        let bytes = bodies.strings.new_bytes(known);
-        let weights = [output.rows.count(), bodies.rows() / ROWS_OF_EXCHANGE, bytes / BYTES_OF_EXCHANGE];
-        weights.into_iter().max().unwrap_or_default() + output.counts.undrained() + self.flows.rows.count()
+        Weight {
+            exchanges: output.uncounted,
+            messages: bodies.rows(),
+            long: bodies.long_bytes,
+            sums: output.counts.undrained() + self.flows.rows.count(),
+        }
     }
 
     /// Strings that other back ends may have, too; a long one counts for several.
@@ -195,6 +195,7 @@ impl Backend {
 
     /// What is final since the last call.
     pub fn take(&mut self) -> Rows {
+        let weight = self.weight();
         let (decoded, decision) = self.take_tables();
         let Backend { flows, matcher, .. } = self;
         let Matcher { output, oddities, .. } = matcher;
@@ -202,6 +203,7 @@ impl Backend {
         if decision == Decision::Stay {
             output.rows.append(repeating);
         }
+        output.uncounted = 0;
         let (tallies, latencies) = output.counts.take();
         Rows {
             exchanges: output.rows.take(),
@@ -214,6 +216,7 @@ impl Backend {
             accesses: output.counts.take_accesses(),
             messages: std::mem::take(&mut output.messages),
             packets: flows.followed.packets.take(),
+            weight,
         }
     }
 

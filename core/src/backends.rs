@@ -17,6 +17,7 @@ use crate::flow::Ends;
 use crate::oddity::Place;
 use crate::packets::Packet;
 use crate::shard::{At, SHARDS};
+use crate::weight::Weight;
 
 /// Bytes of a capture after which threads begin: they cost some hundred microseconds, in which so much is decoded.
 const THREADS_FROM: u64 = 2 << 20;
@@ -50,6 +51,17 @@ pub struct Backends {
     threads_from: u64,
     /// Where the bytes at hand are in memory, if threads share them.
     shared: Range<usize>,
+    marked: Mark,
+}
+
+/// How much all had ready at some frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mark {
+    #[default]
+    Nothing,
+    Known(Weight),
+    /// Threads tell when they come to that frame.
+    Asked,
 }
 
 impl Default for Backends {
@@ -62,7 +74,7 @@ impl Backends {
     pub fn new(home: Vec<Backend>) -> Backends {
         let mut of = [0; SHARDS];
         of.iter_mut().enumerate().for_each(|(shard, of)| *of = shard % home.len().max(1));
-        Backends { home, away: Vec::new(), of, event: 0, fed: 0, threads_from: THREADS_FROM, shared: 0..0 }
+        Backends { home, away: Vec::new(), of, event: 0, fed: 0, threads_from: THREADS_FROM, shared: 0..0, marked: Mark::Nothing }
     }
 
     /// Threads begin after so many bytes.
@@ -72,25 +84,26 @@ impl Backends {
 
     /// Before these bytes are decoded; `chunk` holds them, if they can be shared.
     #[inline]
-    pub fn before(&mut self, data: &[u8], chunk: Option<Chunk>) {
+    pub fn before(&mut self, data: &[u8], chunk: Option<&Chunk>) {
         if self.home.len() == 1 {
             return;
         }
-        self.fed += data.len() as u64;
-        if self.fed > self.threads_from && !self.home.is_empty() {
+        if self.fed + data.len() as u64 > self.threads_from && !self.home.is_empty() {
             self.send_out();
         }
-        let shared = chunk.filter(|_| (SHARED_FROM..MAX_SHARED).contains(&data.len()) && self.home.is_empty());
-        if let Some(chunk) = shared {
-            let start = data.as_ptr().addr();
-            self.shared = start..start + data.len();
-            self.away.iter_mut().for_each(|worker| worker.batch.chunk = Some(Arc::clone(&chunk)));
+        let bytes = chunk.map(|chunk| chunk.as_ref().as_ref()).filter(|_| self.home.is_empty());
+        let bytes = bytes.filter(|bytes| (SHARED_FROM..MAX_SHARED).contains(&bytes.len()));
+        if let (Some(chunk), Some(bytes)) = (chunk, bytes) {
+            let start = bytes.as_ptr().addr();
+            self.shared = start..start + bytes.len();
+            self.away.iter_mut().for_each(|worker| worker.batch.chunk = Some(Arc::clone(chunk)));
         }
     }
 
-    /// After all of them.
+    /// After so many of them were.
     #[inline]
-    pub fn after(&mut self) {
+    pub fn after(&mut self, used: usize) {
+        self.fed += used as u64;
         let shared = !std::mem::take(&mut self.shared).is_empty();
         for worker in &mut self.away {
             if shared || worker.batch.size() >= BATCH_BYTES {
@@ -139,11 +152,41 @@ impl Backends {
         &self.home
     }
 
-    /// Exchanges that wait to be taken, and strings, as far as it is known.
-    pub fn load(&self) -> (usize, usize) {
-        let home = self.home.iter().map(|backend| (backend.undrained(), backend.strings_apart()));
-        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.get());
-        home.chain(away).fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1))
+    /// How much waits to be taken, as far as it is known.
+    pub fn weight(&self) -> Weight {
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.weight());
+        self.home.iter().map(Backend::weight).chain(away).sum()
+    }
+
+    /// How many strings there are apart, as far as it is known.
+    pub fn strings_apart(&self) -> usize {
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.strings());
+        self.home.iter().map(Backend::strings_apart).chain(away).sum()
+    }
+
+    /// Notes how much waits to be taken at this frame, which is known later.
+    pub fn mark(&mut self) {
+        self.forget_mark();
+        if self.home.is_empty() {
+            self.away.iter_mut().for_each(Worker::ask);
+            self.marked = Mark::Asked;
+        } else {
+            self.marked = Mark::Known(self.home.iter().map(Backend::weight).sum());
+        }
+    }
+
+    /// How much waited at the last mark, if there is one.
+    pub fn marked(&mut self) -> Option<Weight> {
+        match std::mem::take(&mut self.marked) {
+            Mark::Nothing => None,
+            Mark::Known(weight) => Some(weight),
+            Mark::Asked => Some(self.away.iter_mut().map(Worker::answer).sum()),
+        }
+    }
+
+    /// What waited at the last mark was taken.
+    pub fn forget_mark(&mut self) {
+        self.marked();
     }
 
     /// The back end of a shard, at home, and the number of what it is to do there.
@@ -364,25 +407,40 @@ impl StoredPacket {
 enum Order {
     Begin(Box<Backend>),
     Work(Batch),
+    /// To tell how much it has ready.
+    Weigh,
     /// The back end comes home.
     End,
 }
 
-/// How much a thread has ready.
+/// How much a thread has ready, as it was a moment ago.
 #[derive(Default)]
 struct Load {
     exchanges: AtomicUsize,
+    messages: AtomicUsize,
+    long: AtomicUsize,
+    sums: AtomicUsize,
     strings: AtomicUsize,
 }
 
 impl Load {
     fn set(&self, backend: &Backend) {
-        self.exchanges.store(backend.undrained(), Ordering::Relaxed);
+        let Weight { exchanges, messages, long, sums } = backend.weight();
+        self.exchanges.store(exchanges, Ordering::Relaxed);
+        self.messages.store(messages, Ordering::Relaxed);
+        self.long.store(long, Ordering::Relaxed);
+        self.sums.store(sums, Ordering::Relaxed);
         self.strings.store(backend.strings_apart(), Ordering::Relaxed);
     }
 
-    fn get(&self) -> (usize, usize) {
-        (self.exchanges.load(Ordering::Relaxed), self.strings.load(Ordering::Relaxed))
+    fn weight(&self) -> Weight {
+        let [exchanges, messages, long, sums] =
+            [&self.exchanges, &self.messages, &self.long, &self.sums].map(|load| load.load(Ordering::Relaxed));
+        Weight { exchanges, messages, long, sums }
+    }
+
+    fn strings(&self) -> usize {
+        self.strings.load(Ordering::Relaxed)
     }
 }
 
@@ -391,20 +449,22 @@ struct Worker {
     batch: Batch,
     load: Arc<Load>,
     orders: Option<SyncSender<Order>>,
-    /// Only its owner uses it; a lock makes it one that threads may share.
+    /// Only its owner uses these; a lock makes it one that threads may share.
     home: Mutex<Receiver<Box<Backend>>>,
+    weights: Mutex<Receiver<Weight>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
     fn new(number: usize) -> std::io::Result<Worker> {
         let (orders, to_do) = sync_channel(BATCHES_AHEAD);
-        let (done, home) = channel();
+        let ((done, home), (tell, weights)) = (channel(), channel());
         let load = Arc::new(Load::default());
         let told = Arc::clone(&load);
         let name = format!("nfsrpc-core-{number}");
-        let thread = thread::Builder::new().name(name).spawn(move || serve(&to_do, &done, &told))?;
-        Ok(Worker { batch: Batch::default(), load, orders: Some(orders), home: Mutex::new(home), thread: Some(thread) })
+        let thread = thread::Builder::new().name(name).spawn(move || serve(&to_do, &done, &tell, &told))?;
+        let (home, weights) = (Mutex::new(home), Mutex::new(weights));
+        Ok(Worker { batch: Batch::default(), load, orders: Some(orders), home, weights, thread: Some(thread) })
     }
 
     /// Sends on what there is; what comes next may be in the same chunk.
@@ -421,6 +481,19 @@ impl Worker {
         if self.orders.as_ref().is_none_or(|orders| orders.send(order).is_err()) {
             self.fail();
         }
+    }
+
+    fn ask(&mut self) {
+        self.flush();
+        self.send(Order::Weigh);
+    }
+
+    fn answer(&mut self) -> Weight {
+        let weight = self.weights.get_mut().ok().and_then(|weights| weights.recv().ok());
+        if weight.is_none() {
+            self.fail();
+        }
+        weight.unwrap_or_default()
     }
 
     fn call_home(&mut self) {
@@ -456,8 +529,8 @@ impl Drop for Worker {
     }
 }
 
-fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, load: &Load) {
-    let mut at_work = None;
+fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, weights: &Sender<Weight>, load: &Load) {
+    let mut at_work: Option<Box<Backend>> = None;
     for order in orders {
         match order {
             Order::Begin(backend) => at_work = Some(backend),
@@ -465,6 +538,12 @@ fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, load: &Load) {
                 if let Some(backend) = &mut at_work {
                     batch.work(backend);
                     load.set(backend);
+                }
+            }
+            Order::Weigh => {
+                let weight = at_work.as_deref().map(Backend::weight).unwrap_or_default();
+                if weights.send(weight).is_err() {
+                    return;
                 }
             }
             Order::End => {

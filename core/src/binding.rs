@@ -10,13 +10,13 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::backend::{BYTES_OF_EXCHANGE, ROWS_OF_EXCHANGE};
 use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::select::{Select, Selected, Terms};
 use crate::tally::{Arguments, Fold};
+use crate::weight::{BYTES_OF_EXCHANGE, ROWS_OF_EXCHANGE};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
@@ -31,13 +31,15 @@ struct Decoder {
     core: Core,
     /// Whether threads hold the chunks that are fed.
     shares: bool,
+    /// The chunk of which a part is to be decoded once rows are taken, and from where.
+    rest: Option<(Chunk, usize)>,
 }
 
 #[pymethods]
 impl Decoder {
     #[new]
     #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
-        secondary = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None))]
+        secondary = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None, stop_at = None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
@@ -52,6 +54,7 @@ impl Decoder {
         ring: Option<RawTerms>,
         jobs: usize,
         threads_from: Option<u64>,
+        stop_at: Option<(usize, u32)>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
@@ -77,18 +80,35 @@ impl Decoder {
         if let Some(bytes) = threads_from {
             core.begin_threads_from(bytes);
         }
-        Ok(Decoder { core, shares: jobs > 1 })
+        if let Some((full, frames)) = stop_at {
+            core.stop_at(full, frames);
+        }
+        Ok(Decoder { core, shares: jobs > 1, rest: None })
     }
 
-    fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let core = &mut self.core;
-        if self.shares {
-            let chunk: Chunk = Arc::new(PyBackedBytes::from(data.clone()));
-            py.detach(|| core.feed_chunk(&chunk)).map_err(refused)
-        } else {
-            let bytes = data.as_bytes();
-            py.detach(|| core.feed(bytes)).map_err(refused)
+    fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        if self.rest.is_some() {
+            return Err(PyValueError::new_err("rows are to be taken, and what was fed to go on, before more is fed"));
         }
+        let bytes = data.as_bytes();
+        let core = &mut self.core;
+        let (used, chunk) = if self.shares {
+            let chunk: Chunk = Arc::new(PyBackedBytes::from(data.clone()));
+            (py.detach(|| core.feed_chunk(&chunk, 0)), Some(chunk))
+        } else {
+            (py.detach(|| core.feed(bytes)), None)
+        };
+        let chunk = || chunk.unwrap_or_else(|| Arc::new(PyBackedBytes::from(data.clone())));
+        self.rest = used.map_err(refused)?.map(|used| (chunk(), used));
+        Ok(self.rest.is_some())
+    }
+
+    fn go_on(&mut self, py: Python<'_>) -> PyResult<bool> {
+        let Some((chunk, from)) = self.rest.take() else { return Ok(false) };
+        let core = &mut self.core;
+        let used = py.detach(|| core.feed_chunk(&chunk, from)).map_err(refused)?;
+        self.rest = used.map(|used| (chunk, from + used));
+        Ok(self.rest.is_some())
     }
 
     fn next_capture(&mut self, py: Python<'_>) -> PyResult<&'static str> {

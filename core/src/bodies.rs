@@ -8,6 +8,7 @@ use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
+use crate::weight::SHORT;
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
 
 /// One of arguments and one of results.
@@ -20,6 +21,8 @@ pub struct Bodies {
     pub strings: Strings,
     /// The shard at hand.
     pub shard: usize,
+    /// Of strings that came since tables were taken, the bytes beyond those of short ones.
+    pub long_bytes: usize,
     names: KnownNames,
     secondary_rows: [u32; SHARDS],
     latest_machine: u32,
@@ -49,7 +52,8 @@ impl Bodies {
             return Some(outcome);
         }
         let rows = self.secondary_rows.get_mut(self.shard)?;
-        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
+        let (tables, strings, long) = (&mut self.tables, &mut self.strings, &mut self.long_bytes);
+        let mut run = Run { tables, strings, oddities, owner, rows, long };
         Some(run.run(layout, body, length))
     }
 
@@ -57,6 +61,7 @@ impl Bodies {
     pub fn machine(&mut self, name: &[u8]) -> Option<u32> {
         if self.strings.get(self.latest_machine) != Some(name) {
             self.latest_machine = self.strings.intern(name, false)?;
+            self.long_bytes += name.len().saturating_sub(SHORT);
         }
         Some(self.latest_machine)
     }
@@ -98,6 +103,7 @@ impl Bodies {
     /// All tables, but for what repeats, if it goes; the next exchange has this number.
     pub fn take_tables(&mut self, next: u32) -> (Vec<Table>, Decision) {
         let mut tables: Vec<Table> = self.tables.iter_mut().map(Table::take).collect();
+        self.long_bytes = 0;
         let decision = self.names.decide();
         self.names.take_out(decision, &mut tables, next);
         (tables, decision)

@@ -26,6 +26,7 @@ use crate::shard::{At, SHARDS};
 use crate::strings::Strings;
 use crate::tally::Fold;
 use crate::tunnel::UnreadCounts;
+use crate::weight::Weight;
 use crate::xdr::{Layouts, Table};
 
 /// Strings that several back ends may have apart, until they are made one: each has those of the others, too.
@@ -86,6 +87,8 @@ pub struct Decoder {
     interfaces: Vec<InterfaceRow>,
     /// The refusal of this file, given again whatever else it holds.
     refused: Option<NotACapture>,
+    /// How much is to wait when rows are taken.
+    full: usize,
 }
 
 impl Decoder {
@@ -133,7 +136,16 @@ impl Decoder {
             formats: Vec::new(),
             interfaces: Vec::new(),
             refused: None,
+            full: usize::MAX,
         }
+    }
+
+    /// From now on decoding stops where so much waits that rows are to be taken: after the same frame, whatever the pieces are
+    /// in which bytes come, and however many back ends there are. After every so many frames it is asked how much waits, and
+    /// that is known, and decides, when it is asked the next time.
+    pub fn stop_at(&mut self, full: usize, frames: u32) {
+        self.full = full;
+        self.packets.ask_after(frames);
     }
 
     /// Back ends begin to work in threads after so many bytes.
@@ -141,34 +153,36 @@ impl Decoder {
         self.backends.begin_threads_from(bytes);
     }
 
-    pub fn feed(&mut self, data: &[u8]) -> Result<(), NotACapture> {
+    /// Where rows are to be taken ([`Self::stop_at`]), returns how many bytes were decoded; the rest is to be fed then.
+    pub fn feed(&mut self, data: &[u8]) -> Result<Option<usize>, NotACapture> {
         self.take(data, None)
     }
 
-    /// As [`Self::feed`]. Threads hold the chunk until they are done with it, instead of copies of what is in it.
-    pub fn feed_chunk(&mut self, chunk: &Chunk) -> Result<(), NotACapture> {
-        self.take(chunk.as_ref().as_ref(), Some(Chunk::clone(chunk)))
+    /// As [`Self::feed`], of the bytes from this one on. Threads hold the chunk until they are done with it, instead of copies of
+    /// what is in it.
+    pub fn feed_chunk(&mut self, chunk: &Chunk, from: usize) -> Result<Option<usize>, NotACapture> {
+        self.take(chunk.as_ref().as_ref().get(from..).unwrap_or_default(), Some(chunk))
     }
 
-    fn take(&mut self, data: &[u8], chunk: Option<Chunk>) -> Result<(), NotACapture> {
+    fn take(&mut self, data: &[u8], chunk: Option<&Chunk>) -> Result<Option<usize>, NotACapture> {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
         self.backends.before(data, chunk);
         let result = self.read(Some(data));
-        self.backends.after();
+        self.backends.after(result.as_ref().ok().copied().flatten().unwrap_or(data.len()));
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
         }
-        if self.backends.load().1 > STRINGS_APART {
+        if self.backends.strings_apart() > STRINGS_APART {
             self.settle();
         }
         result
     }
 
-    fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
-        let Decoder { packets, index, backends, ring, .. } = self;
-        packets.read(data, &mut Behind { index, backends, ring })
+    fn read(&mut self, data: Option<&[u8]>) -> Result<Option<usize>, NotACapture> {
+        let Decoder { packets, index, backends, ring, ready, full, .. } = self;
+        packets.read(data, &mut Behind { index, backends, ring, ready: ready.weight, full: *full })
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -185,9 +199,9 @@ impl Decoder {
         Ok(ending)
     }
 
-    /// Exchanges, sums and flows that wait to be drained; of exchanges as many as their rows and strings weigh.
+    /// How much waits to be drained, in exchanges.
     pub fn undrained(&self) -> usize {
-        self.ready.exchanges.count() + self.ready.flows.count() + self.backends.load().0
+        [self.ready.weight, self.backends.weight()].into_iter().sum::<Weight>().total()
     }
 
     /// Where there are several back ends, makes their numbers final, and takes their rows.
@@ -214,6 +228,7 @@ impl Decoder {
     /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
         self.settle();
+        self.backends.forget_mark();
         let rows = match self.backends.at_home() {
             [only] => only.take(),
             _ => std::mem::take(&mut self.ready),
@@ -266,8 +281,8 @@ impl Decoder {
 
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { packets, index, backends, ring, .. } = self;
-        packets.release(&mut Behind { index, backends, ring });
+        let Decoder { packets, index, backends, ring, ready, full, .. } = self;
+        packets.release(&mut Behind { index, backends, ring, ready: ready.weight, full: *full });
     }
 
     /// The exchanges that are not over, as they stand. To be called right after `drain`.
@@ -371,6 +386,9 @@ struct Behind<'a> {
     index: &'a mut FlowIndex,
     backends: &'a mut Backends,
     ring: &'a mut Option<Ring>,
+    /// What back ends had ready, and gave.
+    ready: Weight,
+    full: usize,
 }
 
 impl Behind<'_> {
@@ -395,6 +413,17 @@ impl Sink for Behind<'_> {
     fn other(&mut self, place: Place, content: Content<'_>) {
         let at = self.index.take(place, content, self.backends);
         self.keep(at, place, content);
+    }
+
+    /// What waited when this was asked before decides, so that nobody waits for threads.
+    #[cold]
+    fn goes_on(&mut self) -> bool {
+        let waits = self.backends.marked().map(|weight| [self.ready, weight].into_iter().sum::<Weight>());
+        if waits.is_some_and(|weight| weight.total() >= self.full) {
+            return false;
+        }
+        self.backends.mark();
+        true
     }
 }
 

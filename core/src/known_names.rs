@@ -153,6 +153,10 @@ impl KnownNames {
     pub fn decide(&mut self) -> Decision {
         let changes = self.together.changes();
         let changed = std::mem::replace(&mut self.taken_at, changes) != changes;
+        if changed {
+            // What was asked for before the last change, and what after it, differs between back ends by chance.
+            self.known.iter_mut().for_each(HashMap::clear);
+        }
         match (self.tables.is_empty(), changed) {
             (true, _) => Decision::Nothing,
             (_, true) => Decision::Stay,

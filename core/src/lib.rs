@@ -42,6 +42,7 @@ pub mod strings;
 pub mod tally;
 pub mod tcp;
 pub mod tunnel;
+pub mod weight;
 pub mod xdr;
 
 #[cfg(feature = "python")]

@@ -80,6 +80,8 @@ pub struct Output {
     pub rows: Exchanges,
     /// Those that perhaps repeat a known name.
     pub repeating: Exchanges,
+    /// How many of all are not counted elsewhere.
+    pub uncounted: usize,
     pub counts: Counts,
     pub copies: Copies,
     pub messages: Vec<RawMessage>,
@@ -665,7 +667,7 @@ impl Matcher {
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
-        let Output { rows, repeating, counts, .. } = &mut self.output;
+        let Output { rows, repeating, uncounted, counts, .. } = &mut self.output;
         if *handle != NO_STRING {
             counts.count_access(*handle, *bytes, row, &mut self.oddities);
         }
@@ -673,6 +675,7 @@ impl Matcher {
         if counted && *decoded {
             row.flags |= flag::COUNTED;
         }
+        *uncounted += usize::from(!counted);
         match (counted, *repeats) {
             (false, _) => rows.push(*row),
             (true, Repeats::No) if *decoded => rows.push(*row),

@@ -60,6 +60,8 @@ pub trait Sink {
     fn packet(&mut self, place: Place, packet: &Addressed<'_>);
     /// Whatever it is.
     fn other(&mut self, place: Place, content: Content<'_>);
+    /// So many frames have come since the last time. Returns whether the next one is to come at once.
+    fn goes_on(&mut self) -> bool;
 }
 
 pub struct PacketReader {
@@ -81,6 +83,9 @@ struct FrameParser {
     whole: bool,
     /// Of the file, those that were passed.
     unreadable: u32,
+    /// After how many frames it is asked whether to go on, and how many of these are to come yet.
+    every: u32,
+    left: u32,
 }
 
 /// An address that the capturing host sent from, according to the link layer.
@@ -97,17 +102,24 @@ impl PacketReader {
     /// `wanted`: frames to be kept as they are. `whole`: each frame is handed out after what it held.
     pub fn new(domain: u32, wanted: HashSet<(u16, u32)>, whole: bool) -> PacketReader {
         let (network, capture) = (Network::new(), fresh(0));
+        let (locals, raw, every) = (Vec::new(), Vec::new(), u32::MAX);
         let frames =
-            FrameParser { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), whole, unreadable: 0 };
+            FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable: 0, every, left: every };
         PacketReader { reader: Reader::new(), order: TimeOrder::default(), frames, oddities: Oddities::default() }
     }
 
-    /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
-    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl Sink) -> Result<(), NotACapture> {
+    /// After every so many frames, of all files, `sink` is asked whether to go on.
+    pub fn ask_after(&mut self, frames: u32) {
+        (self.frames.every, self.frames.left) = (frames.max(1), frames.max(1));
+    }
+
+    /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop. Where `sink` does
+    /// not go on, returns how many were used until then.
+    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl Sink) -> Result<Option<usize>, NotACapture> {
         let PacketReader { reader, order, frames, oddities } = self;
         let result = reader.read(data, &mut InOrder { order, frames, sink }, oddities);
         if data.is_none() {
-            order.end(oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
+            order.end(oddities, &mut |frame, oddities| _ = frames.take_late(frame, oddities, sink));
         }
         result
     }
@@ -115,7 +127,7 @@ impl PacketReader {
     /// Hands out a frame whose time waits for that of the next one.
     pub fn release(&mut self, sink: &mut impl Sink) {
         let PacketReader { order, frames, oddities, .. } = self;
-        order.release(oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
+        order.release(oddities, &mut |frame, oddities| _ = frames.take_late(frame, oddities, sink));
     }
 
     /// The interface of this file with this number.
@@ -168,20 +180,21 @@ struct InOrder<'a, S> {
 
 impl<S: Sink> Frames for InOrder<'_, S> {
     #[inline(always)]
-    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) {
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) -> bool {
         let InOrder { order, frames, sink } = self;
         if order.follows(&frame) {
-            frames.take(&frame, oddities, *sink);
-        } else {
-            order.unusual(&frame, oddities, &mut |frame, oddities| frames.take_late(frame, oddities, *sink));
+            return frames.take(&frame, oddities, *sink);
         }
+        let mut goes_on = true;
+        order.unusual(&frame, oddities, &mut |frame, oddities| goes_on &= frames.take_late(frame, oddities, *sink));
+        goes_on
     }
 }
 
 impl FrameParser {
     #[inline(always)]
-    fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) {
-        let FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable } = self;
+    fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) -> bool {
+        let FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable, every, left } = self;
         count(capture, frame);
         let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
         oddities.place = place;
@@ -221,13 +234,19 @@ impl FrameParser {
         if *whole {
             sink.other(place, Content::Frame(frame, network.fragment.take()));
         }
+        *left -= 1;
+        if *left > 0 {
+            return true;
+        }
+        *left = *every;
+        sink.goes_on()
     }
 
     /// As [`Self::take`], of a frame that waited for another one.
     #[cold]
     #[inline(never)]
-    fn take_late(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) {
-        self.take(frame, oddities, sink);
+    fn take_late(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) -> bool {
+        self.take(frame, oddities, sink)
     }
 }
 

@@ -73,12 +73,6 @@ impl Strings {
         self.ends.len() + (self.bytes.len() >> 10)
     }
 
-    /// The bytes of those that were not taken yet, or came after so many that were `known`.
-    pub fn new_bytes(&self, known: Option<usize>) -> usize {
-        let before = known.unwrap_or(self.taken).checked_sub(1).and_then(|last| self.ends.get(last));
-        self.bytes.len().saturating_sub(before.copied().unwrap_or(0))
-    }
-
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -149,16 +143,6 @@ mod tests {
         strings.intern(b"a name", true);
         strings.intern(b"a handle", false);
         assert!(!strings.is_sparing(handle) && !strings.is_sparing(name));
-    }
-
-    #[test]
-    fn new_bytes_are_those_after_what_was_taken() {
-        let mut strings = Strings::default();
-        strings.intern(b"abc", false);
-        assert_eq!((strings.new_bytes(None), strings.new_bytes(Some(0)), strings.new_bytes(Some(1))), (3, 3, 0));
-        strings.take_new();
-        strings.intern(b"de", false);
-        assert_eq!((strings.new_bytes(None), strings.new_bytes(Some(0)), strings.new_bytes(Some(1))), (2, 5, 2));
     }
 
     /// How many strings of this size find room.

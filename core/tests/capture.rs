@@ -1,7 +1,7 @@
 //! Files built here byte by byte give the frames, interfaces, oddities and endings they should, in any chunking and cut
 //! anywhere.
 
-use nfsrpc_core::capture::{CapturedFrame, Ending, Interface, MAX_FRAME, NO_TIME, NotACapture, Reader};
+use nfsrpc_core::capture::{CapturedFrame, Ending, Frames, Interface, MAX_FRAME, NO_TIME, NotACapture, Reader};
 use nfsrpc_core::oddity::Oddities;
 use proptest::prelude::*;
 
@@ -28,17 +28,38 @@ struct Read {
     format: &'static str,
 }
 
-fn read_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Read {
-    let (mut reader, mut oddities, mut frames) = (Reader::new(), Oddities::default(), Vec::new());
-    let mut sink = |frame: CapturedFrame<'_>, oddities: &mut Oddities| {
+/// Keeps frames, and stops after every so many.
+struct Kept {
+    frames: Vec<Seen>,
+    every: usize,
+}
+
+impl Frames for Kept {
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) -> bool {
         assert_eq!((oddities.place.frame, oddities.place.time), (frame.number, frame.time));
         let CapturedFrame { number, time, interface, link_type, data, wire_len } = frame;
-        frames.push(Seen { number, time, interface, link_type, data: data.to_vec(), wire_len });
-    };
+        self.frames.push(Seen { number, time, interface, link_type, data: data.to_vec(), wire_len });
+        !self.frames.len().is_multiple_of(self.every)
+    }
+}
+
+fn read_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Read {
+    read_stopping(chunks, usize::MAX)
+}
+
+fn read_stopping<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, every: usize) -> Read {
+    let (mut reader, mut oddities, mut kept) = (Reader::new(), Oddities::default(), Kept { frames: Vec::new(), every });
     let mut parts = chunks.into_iter().map(Some).chain([None]);
-    let read = parts.try_for_each(|part| reader.read(part, &mut sink, &mut oddities));
+    let read = parts.try_for_each(|mut part| {
+        while let Some(used) = reader.read(part, &mut kept, &mut oddities)? {
+            assert!(kept.frames.len().is_multiple_of(every), "it stops where it is asked to");
+            part = part.map(|part| &part[used..]);
+        }
+        Ok(())
+    });
     let ending = read.and_then(|()| reader.finish());
     let oddities = oddities.take().into_iter().map(|row| (row.kind, row.frame, row.detail)).collect();
+    let Kept { frames, .. } = kept;
     Read { frames, ending, interfaces: reader.interfaces().to_vec(), oddities, format: reader.format() }
 }
 
@@ -740,10 +761,13 @@ proptest! {
     fn any_chunking_of_any_file_gives_the_same(
         file in file_with_an_error(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
+        every in 1_usize..4,
     ) {
-        let cuts = cuts.iter().map(|cut| cut.index(file.len() + 1)).collect();
+        let cuts = || cuts.iter().map(|cut| cut.index(file.len() + 1)).collect();
         let whole = read(&file);
-        prop_assert_eq!(&read_chunks(split(&file, cuts)), &whole);
+        prop_assert_eq!(&read_chunks(split(&file, cuts())), &whole);
+        prop_assert_eq!(&read_stopping(split(&file, cuts()), every), &whole);
+        prop_assert_eq!(&read_stopping([file.as_slice()], every), &whole);
         prop_assert_eq!(&read_chunks(file.chunks(1)), &whole);
     }
 

@@ -111,7 +111,7 @@ fn told(bytes: &[u8], how: Feeding) -> Told {
     for piece in bytes.chunks(how.size) {
         if how.shared {
             let chunk: Chunk = Arc::new(piece.to_vec());
-            decoder.feed_chunk(&chunk).expect("a capture");
+            decoder.feed_chunk(&chunk, 0).expect("a capture");
         } else {
             decoder.feed(piece).expect("a capture");
         }
@@ -121,6 +121,28 @@ fn told(bytes: &[u8], how: Feeding) -> Told {
     }
     told.add(decoder.close().expect("a capture").1);
     told
+}
+
+/// What was told at each stop where so much waits, which is asked after every so many frames, and at the end.
+fn stops(bytes: &[u8], how: Feeding, full: usize, frames: u32) -> Vec<Told> {
+    let (mut decoder, mut all) = (decoder(how.jobs), Vec::new());
+    decoder.stop_at(full, frames);
+    let mut take = |batch| {
+        let mut told = Told::default();
+        told.add(batch);
+        all.push(told);
+    };
+    for piece in bytes.chunks(how.size) {
+        let (chunk, mut from): (Chunk, usize) = (Arc::new(piece.to_vec()), 0);
+        loop {
+            let fed = if how.shared { decoder.feed_chunk(&chunk, from) } else { decoder.feed(&piece[from..]) };
+            let Some(used) = fed.expect("a capture") else { break };
+            from += used;
+            take(decoder.drain());
+        }
+    }
+    take(decoder.close().expect("a capture").1);
+    all
 }
 
 /// Numbers that look random, from a seed.
@@ -202,6 +224,40 @@ proptest! {
         let bytes = traffic(seed, 1_500);
         prop_assert_eq!(told(&bytes, Feeding { jobs, size, shared, drained }), told(&bytes, PLAIN));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn decoding_stops_after_the_same_frames(
+        seed in any::<u64>(),
+        jobs in 1_usize..8,
+        size in prop_oneof![Just(997), Just(66_000), Just(usize::MAX)],
+        shared in any::<bool>(),
+        full in 1_usize..150,
+        frames in 1_u32..200,
+    ) {
+        let bytes = traffic(seed, 1_500);
+        let one = stops(&bytes, PLAIN, full, frames);
+        let how = Feeding { jobs, size, shared, drained: false };
+        prop_assert!(stops(&bytes, how, full, frames) == one);
+    }
+}
+
+#[test]
+fn decoding_stops_where_so_much_waited_when_it_was_asked_before() {
+    let mut wire = Wire::default();
+    for xid in 0..20_u32 {
+        // Exchanges that are answered at once are kept for late copies; of two calls with one xid the first leaves at once.
+        wire.udp(f64::from(xid), (CLIENT, 900), (SERVER, 2049), &call(1, 1, &words(&[4, xid])));
+    }
+    let rows = |full| -> Vec<usize> {
+        stops(&wire.bytes, PLAIN, full, 1).iter().map(|told| told.tables["exchanges"].len()).collect()
+    };
+    let (all, some) = (rows(usize::MAX), rows(3));
+    assert_eq!((all.len(), all.iter().sum::<usize>()), (1, 20));
+    assert_eq!(some.iter().sum::<usize>(), 20);
+    assert!(some[..some.len() - 1].iter().all(|rows| *rows == 4), "one more than when it was asked: {some:?}");
 }
 
 #[test]

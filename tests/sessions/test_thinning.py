@@ -13,6 +13,7 @@ from tests.scenario import Scenario, handle
 
 IN_REACH = 512  # of one pair of hosts, in the decoder
 LOOKUPS = IN_REACH + 100
+HANDSHAKE = 3
 
 
 def lookups() -> bytes:
@@ -32,7 +33,9 @@ def names(batch: Batch) -> int:
 
 def kept(pieces: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many LOOKUPs are listed after each time that batches were thinned."""
-    monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
+    # Decoding stops once, after the last frame: a third of the rows are fewer than that, and two thirds more.
+    monkeypatch.setattr(reading, "DRAIN_ROWS", LOOKUPS // 4)
+    monkeypatch.setattr(reading, "ASKED_EVERY", (2 * LOOKUPS + HANDSHAKE) // 3)
     monkeypatch.setattr(batches, "MANY", 1)
     counts = []
 

@@ -65,12 +65,14 @@ pub enum Ending {
 
 /// Where frames go. A type of its own can be compiled into the loop over records, which a closure is not.
 pub trait Frames {
-    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities);
+    /// Returns whether the next one is to come at once.
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) -> bool;
 }
 
 impl<F: FnMut(CapturedFrame<'_>, &mut Oddities)> Frames for F {
-    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) {
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) -> bool {
         self(frame, oddities);
+        true
     }
 }
 
@@ -126,6 +128,8 @@ struct Progress {
     lost: bool,
     /// The file has no more bytes.
     ended: bool,
+    /// The next frame is not to come at once, though it may be there.
+    stopped: bool,
 }
 
 /// The front of what is left, while it is shorter than what is needed.
@@ -171,19 +175,28 @@ impl Reader {
     /// Hands out every frame that is complete with these bytes; without bytes the file has ended, and what is still found
     /// behind a corrupt record is handed out: bytes that looked like a record too long to be there whole were none. The frame
     /// and time of `oddities.place` are those of the frame handed out; oddities of the file itself have the number of the frame
-    /// expected next.
+    /// expected next. Where `sink` stops, returns how many bytes were used until then.
     pub fn read(
         &mut self,
         data: Option<&[u8]>,
         sink: &mut impl Frames,
         oddities: &mut Oddities,
-    ) -> Result<(), NotACapture> {
-        let Some(mut data) = data else {
+    ) -> Result<Option<usize>, NotACapture> {
+        let mut stopped = std::mem::take(&mut self.progress.stopped);
+        let Some(all) = data else {
             self.progress.ended = true;
-            return if self.progress.lost { self.step_pending(sink, oddities) } else { Ok(()) };
+            let mut again = stopped || self.progress.lost;
+            while again {
+                self.step_pending(sink, oddities)?;
+                again = std::mem::take(&mut self.progress.stopped);
+            }
+            return Ok(None);
         };
-        while !data.is_empty() {
-            if self.progress.skip > 0 {
+        let mut data = all;
+        while (stopped || !data.is_empty()) && !self.progress.stopped {
+            if std::mem::take(&mut stopped) && !self.pending.rest().is_empty() {
+                self.step_pending(sink, oddities)?;
+            } else if self.progress.skip > 0 {
                 let skipped = self.progress.skip.min(data.len());
                 self.progress.skip -= skipped;
                 self.progress.offset += skipped as u64;
@@ -191,7 +204,7 @@ impl Reader {
             } else if self.pending.rest().is_empty() {
                 let used = self.step(data, sink, oddities)?;
                 data = data.get(used..).unwrap_or_default();
-                if self.progress.skip == 0 {
+                if self.progress.skip == 0 && !self.progress.stopped {
                     self.pending.bytes.extend_from_slice(data);
                     data = &[];
                 }
@@ -205,7 +218,7 @@ impl Reader {
                 }
             }
         }
-        Ok(())
+        Ok(self.progress.stopped.then_some(all.len() - data.len()))
     }
 
     fn step_pending(&mut self, sink: &mut impl Frames, oddities: &mut Oddities) -> Result<(), NotACapture> {
@@ -296,7 +309,10 @@ fn walk(
                 at += used;
                 progress.frames = oddities.place.frame;
                 oddities.place.time = frame.time;
-                sink.take(CapturedFrame { number: progress.frames, ..frame }, oddities);
+                if !sink.take(CapturedFrame { number: progress.frames, ..frame }, oddities) {
+                    progress.stopped = true;
+                    break;
+                }
             }
             Step::Need(need) => {
                 progress.need = need;
