@@ -10,19 +10,21 @@ from time import perf_counter, process_time
 
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
-from nfsrpc.reading import DRAIN_ROWS, SECONDARY, WRITES
+from nfsrpc.reading import ASKED_EVERY, DRAIN_ROWS, SECONDARY, WRITES
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import open_source
 
 
 def main() -> None:
-    decoder = Decoder(*compile(PROTOCOLS, WANTED), fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES)
+    options = {"secondary": SECONDARY, "by_handle": WRITES, "stop_at": (DRAIN_ROWS, ASKED_EVERY)}
+    decoder = Decoder(*compile(PROTOCOLS, WANTED), fold=COUNTING.procedures, **options)
     wall, cpu, size = perf_counter(), process_time(), 0
     for chunk in open_source(sys.argv[1]):
-        decoder.feed(chunk)
+        full = decoder.feed(chunk)
         size += len(chunk)
-        if decoder.undrained() >= DRAIN_ROWS:
+        while full:
             decoder.drain()
+            full = decoder.go_on()
     frames = int(decoder.close()["captures"]["frames"].sum())
     print(json.dumps({"wall": perf_counter() - wall, "cpu": process_time() - cpu, "frames": frames, "bytes": size}))
 

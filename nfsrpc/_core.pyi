@@ -60,7 +60,7 @@ class Decoder:
         The following bytes are the next file of the ring: frames count from 1, connections and calls go on.
         """
     def undrained(self) -> int:
-        """How many exchanges and flows the next `drain` gives, as far as threads have reported."""
+        """How much the next `drain` gives, in exchanges, as far as threads have reported."""
     def release(self) -> None:
         """Before `drain`, of a capture that goes on: takes a frame whose time the next one was to confirm."""
     def drain(self) -> dict[str, Any]:

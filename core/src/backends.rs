@@ -74,7 +74,16 @@ impl Backends {
     pub fn new(home: Vec<Backend>) -> Backends {
         let mut of = [0; SHARDS];
         of.iter_mut().enumerate().for_each(|(shard, of)| *of = shard % home.len().max(1));
-        Backends { home, away: Vec::new(), of, event: 0, fed: 0, threads_from: THREADS_FROM, shared: 0..0, marked: Mark::Nothing }
+        Backends {
+            home,
+            away: Vec::new(),
+            of,
+            event: 0,
+            fed: 0,
+            threads_from: THREADS_FROM,
+            shared: 0..0,
+            marked: Mark::Nothing,
+        }
     }
 
     /// Threads begin after so many bytes.

@@ -282,6 +282,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_in_the_end_does_not_depend_on_who_was_asked_before_a_change() {
+        for changes_first in [false, true] {
+            let mut names = names();
+            let create =
+                |names: &mut KnownNames| names.repeats(3, &row(2, CREATE), (Some(9), true), &results(b"two"), NOW);
+            let lookup =
+                |names: &mut KnownNames| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW);
+            if changes_first {
+                create(&mut names);
+            }
+            lookup(&mut names);
+            if !changes_first {
+                create(&mut names);
+            }
+            assert_eq!(names.decide(), Decision::Stay);
+            assert_eq!([lookup(&mut names), lookup(&mut names)], [false, true], "{changes_first}");
+        }
+    }
+
+    #[test]
     fn a_name_is_listed_again_after_five_minutes() {
         let mut names = names();
         let mut ask = |after| names.repeats(0, &row(1, LOOKUP), (Some(7), true), &results(b"one"), NOW + after);

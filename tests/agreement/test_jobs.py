@@ -3,17 +3,21 @@
 import json
 from collections import defaultdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from nfsrpc import read
+from benchmarks import traffic
+from benchmarks.attacks import NFS, NFSD, SERVER, Ends, Writer, handle, host, opaque
+from nfsrpc import read, reading
 from nfsrpc._core import Decoder
+from nfsrpc.decode import decode
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.reading import SECONDARY, WRITES, usual_jobs
 from nfsrpc.report.contents import report_of
 from nfsrpc.report.json import render
-from nfsrpc.sessions import COUNTING, WANTED
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, thinning
 from nfsrpc.sources import SourceError
 from tests.agreement.test_chunking import BLOCK, LISTS, ODD
 from tests.captures_dir import Capture, captures
@@ -24,6 +28,9 @@ COUNTED = compile(PROTOCOLS, WANTED)
 TABLES = ("exchanges", "copies", "flows", "captures", "oddities", "tallies", "latencies", "accesses")
 NULL = 1 << 80
 LONGEST = 1 << 20  # for the test's time
+THREADS_FROM = 2 << 20  # as the core has it
+LOOKUP, REMOVE, RENAME = 3, 12, 14  # of NFSv3
+LISTED = {"names": ("paths", "flows", "programs"), "locks": ("calls", "locks", "flows", "programs")}
 # Jobs, bytes of a piece, whether rows are taken after each. Chunks of more than 64 KiB are shared by threads.
 WAYS = ((2, 1 << 19, False), (3, BLOCK + 1, False), (5, ODD, True))
 
@@ -75,6 +82,58 @@ def test_the_report(capture: Capture) -> None:
         return json.loads(render(report_of(trace.tables, trace.diagnosis)))
 
     assert report(3) == report(1)
+
+
+def names() -> bytes:
+    """Twelve clients that look up files, and in two thirds of the time remove and rename some as well."""
+    w, dice, place, lookups = Writer(), Random(3), dict[int, int](), 9_000
+    root, nothing = opaque(handle(0)), bytes(4)
+    for one in range(lookups):
+        ends = Ends(host(dice.randrange(12)), 700, SERVER, NFSD)
+        file, kind = dice.randrange(100 if dice.random() < 0.5 else 3_000), dice.random()
+        name = opaque(b"f%d" % file)
+        if one // 1_000 % 3 == 0 or kind < 0.95:
+            found = opaque(handle(place.setdefault(file, one + 1)))
+            w.asked(ends, NFS, 3, LOOKUP, root + name, nothing + found + 2 * nothing)
+        elif kind < 0.975:
+            place.pop(file, None)
+            w.asked(ends, NFS, 3, REMOVE, root + name, 3 * nothing)
+        else:
+            other = dice.randrange(3_000)
+            place[other] = place.pop(file, one + 1)
+            w.asked(ends, NFS, 3, RENAME, root + name + root + opaque(b"f%d" % other), 5 * nothing)
+    return w.capture()
+
+
+def locks(folder: Path) -> bytes:
+    traffic.mixed(traffic.PAIRS, folder / "pairs.pcap", 24_000)
+    return (folder / "pairs.pcap").read_bytes()
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_what_is_yet_listed_where_exchanges_are_counted(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is decided while the capture is read, after the same frames in any way to read it."""
+    for module, name, value in (
+        (reading, "DRAIN_ROWS", 500),
+        (reading, "ASKED_EVERY", 200),
+        (thinning, "FEW_NAMED", 50),
+    ):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(batches, "MANY", 1_500)
+    data = names() if kind == "names" else locks(tmp_path)
+    assert len(data) > THREADS_FROM
+
+    def listed(jobs: int, size: int) -> dict[str, Any]:
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        sessions = Sessions(decode([pieces], WANTED, counting=COUNTING, jobs=jobs))
+        return {name: [sessions[name].values(column) for column in sessions[name].columns] for name in LISTED[kind]}
+
+    one = listed(1, len(data))
+    assert all(columns[0] for columns in one.values())
+    for jobs, size in ((1, 70_001), (2, len(data)), (2, 1 << 19), (3, 70_001), (5, 4_099)):
+        assert listed(jobs, size) == one, f"{jobs} jobs, pieces of {size}"
 
 
 def test_several_places_are_read_at_once_as_one_after_the_other() -> None:

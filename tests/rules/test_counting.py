@@ -38,8 +38,8 @@ def test_counting_changes_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", parametrized())
 def test_nothing_is_lost_by_letting_go(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    let_go_at_once(monkeypatch)
     files = [in_pieces(case.folder / file) for file in case.files]
+    let_go_at_once(monkeypatch, max(50, sum(len(piece) for pieces in files for piece in pieces) // 20_000))
     check(Sessions(decode(files, WANTED, counting=COUNTING)), Sessions(decode(files, WANTED)))
 
 
@@ -206,8 +206,10 @@ def test_quantiles_do_not_depend_on_what_of_a_procedure_is_listed(
     assert (to_2_percent(times) == times).all()
 
 
-def let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def let_go_at_once(monkeypatch: pytest.MonkeyPatch, every: int = 50) -> None:
+    """Thins whatever has come after every so many frames."""
     monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
+    monkeypatch.setattr(reading, "ASKED_EVERY", every)
     monkeypatch.setattr(reading, "MAX_ADDRESSES", 0)
     monkeypatch.setattr(batches, "MANY", 1)
 
