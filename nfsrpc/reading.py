@@ -48,7 +48,7 @@ PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned:
 # after the same frames for any number of jobs, because it decides what stays.
 DRAIN_ROWS = 1 << 14
-# Frames after which it is asked how many there are: few beside those rows, and to ask costs nothing beside decoding them.
+# Frames after which it is asked how many there are: few beside those rows; to ask costs nothing beside decoding them.
 ASKED_EVERY = 1 << 12
 # Where all exchanges are listed, so many rows are taken at a time, of some 300 bytes in the core and 100 outside. A
 # quarter of them take a tenth more time.

@@ -4,7 +4,8 @@
 //! By the handle in its results, the arguments of the last LOOKUP of each file are known in each shard, both as hashes. Any
 //! other success that shows or changes names (CREATE, RENAME, REMOVE, READDIRPLUS, MNT), and any other name of a file that one
 //! client has looked up, makes all old that was known, in all back ends. These do not see at once what another one did: so all
-//! rows are made, and those that repeat go when rows are taken, unless any names have changed since rows were taken before.
+//! rows are made, and those that repeat go when rows are taken, unless any names have changed since rows were taken before: then
+//! all begin anew, because what each of them had been asked for before the change, and what after it, is chance.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
