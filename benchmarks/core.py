@@ -16,8 +16,8 @@ from nfsrpc.sources import open_source
 
 
 def main() -> None:
-    options = {"secondary": SECONDARY, "by_handle": WRITES, "stop_at": (DRAIN_ROWS, ASKED_EVERY)}
-    decoder = Decoder(*compile(PROTOCOLS, WANTED), fold=COUNTING.procedures, **options)
+    layouts, full = compile(PROTOCOLS, WANTED), (DRAIN_ROWS, ASKED_EVERY)
+    decoder = Decoder(*layouts, fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, stop_at=full)
     wall, cpu, size = perf_counter(), process_time(), 0
     for chunk in open_source(sys.argv[1]):
         full = decoder.feed(chunk)
