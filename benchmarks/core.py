@@ -16,8 +16,8 @@ from nfsrpc.sources import open_source
 
 
 def main() -> None:
-    layouts, full = compile(PROTOCOLS, WANTED), (DRAIN_ROWS, ASKED_EVERY)
-    decoder = Decoder(*layouts, fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, stop_at=full)
+    layouts, stop_at = compile(PROTOCOLS, WANTED), (DRAIN_ROWS, ASKED_EVERY)
+    decoder = Decoder(*layouts, fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, stop_at=stop_at)
     wall, cpu, size = perf_counter(), process_time(), 0
     for chunk in open_source(sys.argv[1]):
         full = decoder.feed(chunk)
