@@ -330,3 +330,27 @@ def test_a_holder_is_named_only_if_its_captures_go_on_until_others_ask(
     assert "10.8.0.2" not in str(found)
     assert found.host == ("10.8.0.3" if holder else None)
     assert (holder or "does not show") in str(found)
+
+
+def test_a_holder_whose_unlock_is_captured_later_had_the_lock_until_then(tmp_path: Path) -> None:
+    """Though the captures of the server pause while the other client asks for it."""
+    site = Site()
+    site.at(20)
+    waiting = site.one.lock(site.server, FILE).blocked()
+    for seconds in (26, 30):
+        site.at(seconds)
+        site.one.getattr(site.server, FILE)
+        site.two.getattr(site.server, FILE)
+    site.at(40)
+    site.held.unlock().granted()
+    waiting.granted()
+    site.at(50)
+    site.one.getattr(site.server, FILE)
+    diagnosis = judged(
+        tmp_path,
+        before=site.capture(site.server, until=15),
+        after=site.capture(site.server, since=25),
+        client=site.capture(site.one),
+    )
+    (found,) = (each for each in diagnosis.findings if each.rule == "LCK011")
+    assert "waited up to 20.0 s behind 1@cl2 (10.8.0.2)" in found.title
