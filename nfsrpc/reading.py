@@ -156,7 +156,7 @@ def prepared(
         found = [file for file, _ in heads]
         reader = FileReader(found, progress)
         vantages = vantages_of(reader, [head for _, head in heads], new_vantage, threads, others)
-        return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
+        return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost.values()))
 
     return run
 
@@ -196,9 +196,9 @@ def vantages_of(
     backends = max(1, jobs // len(rings))
     alone = len(rings) == 1 and not others
 
-    def vantages(files: Sequence[tuple[int, int]]) -> list[Vantage]:
+    def vantages(files: Sequence[tuple[int, int]], gap: int = RING_GAP) -> list[Vantage]:
         """The vantages of one ring."""
-        ring, found = Ring(), list[Vantage]()
+        ring, found = Ring(gap), list[Vantage]()
         following = [*(first for first, _ in files[1:]), END_OF_TIME]
         for (first, number), next_first in zip(files, following, strict=True):
             vantage = ring.continued_at(first)
@@ -208,6 +208,10 @@ def vantages_of(
             vantage.alone_until = next_first if alone and len(found) == 1 else NO_TIME
             vantage.read(number, reader)
             ring.add(vantage)
+        by_name = not all(heads[number].senders for _, number in files)
+        if ring.overlaps and ring.pauses and by_name and not any(is_read_once(reader.files[at]) for _, at in files):
+            del ring, found, vantage  # and all rows
+            return vantages(files, RING_OVERLAP)
         for vantage in found:
             vantage.alone_until = END_OF_TIME if alone and len(found) == 1 else NO_TIME
         return found
@@ -358,7 +362,7 @@ class FileReader:
         self.files = files
         self.progress = progress
         self.damages: dict[int, str] = {}
-        self.lost: list[SourceError] = []  # of files that could be read a moment ago
+        self.lost: dict[int, SourceError] = {}  # of files that could be read a moment ago
         self.total = total_size(files) if progress else None
         self._done: dict[int, int] = {}  # bytes of each file
         self._reporting = Lock()
@@ -380,7 +384,7 @@ class FileReader:
         if nothing and len(self.files) == 1:
             raise error
         if nothing:
-            self.lost.append(error.with_traceback(None))
+            self.lost[number] = error.with_traceback(None)
         self.damages[number] = error.reason
 
 
@@ -494,13 +498,18 @@ class Vantage:
 
 
 class Ring:
-    """The vantages whose files are of one ring; a file continues one of them by the time of its first frame.
+    """The vantages whose files are called as one ring; a file continues one of them by the time of its first frame.
 
+    Where some overlap, these names are those of several hosts' captures, or of a clock that was set back, and a file
+    that begins after a pause may be of any host: then only what follows at once continues (a `gap` of RING_OVERLAP).
     Files come in the order of their first frames, so that a vantage which ended too long before one of them is dropped:
     many files of one name cost no more than as many of different names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gap: int = RING_GAP) -> None:
+        self.gap = gap
+        self.overlaps = False  # whether a file begins while a vantage lasts
+        self.pauses = False  # whether a file continues a vantage, and not at once
         self.running: list[tuple[int, int, Vantage]] = []  # by end: those that last beyond the first frame asked for
         self.ended: list[tuple[int, int, Vantage]] = []  # the one that began last first
         self.numbers: dict[Vantage, int] = {}
@@ -518,8 +527,10 @@ class Ring:
         while self.running and self.running[0][0] <= first + RING_OVERLAP:
             _, number, vantage = heappop(self.running)
             heappush(self.ended, (-number, vantage.last, vantage))
+        self.overlaps |= bool(self.running)
         while self.ended:
             _, last, vantage = heappop(self.ended)
-            if first - last <= RING_GAP:
+            if first - last <= self.gap:
+                self.pauses |= first - last > RING_OVERLAP
                 return vantage
         return None

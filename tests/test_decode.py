@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import subprocess
 import sys
@@ -232,6 +233,45 @@ def test_a_file_that_vanishes_meanwhile_stops_none_of_the_others(files: Files) -
     assert len(found(decoded)) == 16
     with pytest.raises(SourceError, match="torn: cannot be read"):
         decode([torn([OSError(5, "Input/output error")])])
+
+
+def in_part_at_once(files: Files) -> list[Path]:
+    """Captures that are called as a ring, of which one begins after another ended, and a third while that one lasts."""
+    s, _, _ = minutes()
+    spans = ((0, 31), (60, 150), (90, 200))
+    names = ("trace-20260101-1200", "trace-20260101-1201", "trace-20260101-1202")
+    return files(**{name: s.capture(since=first, until=last) for name, (first, last) in zip(names, spans, strict=True)})
+
+
+def test_of_files_that_are_read_again_all_counts_once(files: Files) -> None:
+    paths = in_part_at_once(files)
+    told: list[tuple[int, int | None]] = []
+    decoded = decode(paths, WANTED, progress=lambda done, total: told.append((done, total)))
+    assert sorted(decoded.vantages) == [[0], [1], [2]]
+    apart = [decode([path], WANTED) for path in paths]
+    assert [decoded.captures[name].tolist() for name in ("frames", "first", "last")] == [
+        [int(one.captures[name][0]) for one in apart] for name in ("frames", "first", "last")
+    ]
+    assert len(found(decoded)) == sum(len(found(one)) for one in apart)
+    assert told[-1] == (sum(path.stat().st_size for path in paths),) * 2
+
+
+def test_what_vanishes_is_named_once_though_files_are_read_again(files: Files) -> None:
+    paths = in_part_at_once(files)
+    missing = OSError(2, "No such file or directory")
+    gone = torn([paths[2].read_bytes()], [missing], [missing])
+    gone.name = str(paths[0]).replace("1200", "1203")
+    decoded = decode([*paths, gone], WANTED)
+    assert sorted(decoded.vantages) == [[0], [1], [2], [3]]
+    assert [str(error) for error in decoded.skipped] == [f"{gone.name}: cannot be read: {missing.strerror}"]
+
+
+def test_what_can_be_read_once_is_not_read_again(files: Files) -> None:
+    paths = in_part_at_once(files)
+    data = paths[0].read_bytes()
+    pipe = InMemory(str(paths[0]).replace("1200", "1203"), lambda: io.BytesIO(data), True)
+    decoded = decode([*paths, pipe], WANTED)
+    assert [0, 1] in decoded.vantages
 
 
 def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
@@ -101,6 +102,19 @@ def held_twice(inputs: Inputs) -> str:
         return ""
     one, other = (rows.row(int(order[at])) for at in np.flatnonzero(both)[0] + np.arange(2))
     return f"{one.server} granted {one.file} to {one.owner} and {other.owner} at the same time"
+
+
+def waits_beyond(inputs: Inputs) -> str:
+    """A LOCK was not granted when the capture ended in which it began, nor in one that goes on for much longer."""
+    locks = inputs.locks
+    rows = locks.where((locks["state"] == "waiting") & locks.valid("requested") & locks.valid("blocked"))
+    ends = inputs.coverage.ends(rows)
+    waited = np.where(ends == NEVER, 0, ends - rows["requested"]) / SECOND
+    longer = waited - np.nan_to_num(rows["wait_s"]) >= LATE_S
+    if not longer.any():
+        return ""
+    longest = duration(float(waited[longer].max()))
+    return f"{several(int(longer.sum()), 'LOCK')} not granted for up to {longest}, and not all captures last so long"
 
 
 def still_in_grace(inputs: Inputs) -> str:
@@ -343,5 +357,6 @@ CONDITIONS: tuple[Condition, ...] = (
     not_reclaimed,
     wait_beyond_holder,
     still_in_grace,
+    waits_beyond,
     never_granted,
 )

@@ -1,14 +1,16 @@
 """Findings that something never came, where captures by another clock show the same two hosts.
 
 No message tells whether these were taken later: what did not come in one capture may have come after it. Captures of
-other clients of the same server do not show these two hosts, and doubt nothing. Where several calls had no reply, one
-whose hosts no other clock shows is enough for the finding to be certain.
+other clients of the same server do not show these two hosts, and doubt nothing. Where a finding is about several
+clients, one that no other clock shows with its host is enough for it to be certain, and it names those that are in
+doubt.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from nfsrpc.diagnosis.catalogue import head
@@ -50,16 +52,26 @@ def shown_by(calls: Calls, frames: Iterable[Frame]) -> Mapping[Frame, list[Shown
 
 
 def doubtful(found: Finding, shown: Mapping[Frame, list[Shown]], others: OtherClocks) -> Finding:
-    """The finding; `shown` has the calls, of which those that concern its host count."""
+    """The finding, in doubt about the clients that others show; `shown` has the calls, of which its host's count."""
+    host = found.table_host or ""
     calls = [each for proof in found.evidence for each in shown.get((proof.capture, proof.frame), ())]
-    calls = [call for call in calls if found.table_host in call.hosts]
+    calls = [call for call in calls if host in call.hosts]
     is_open = any(call.is_open for call in calls)
-    files = {call.hosts: others.file(call.hosts) for call in calls if call.is_open or not is_open}
-    seen = [(hosts, file) for hosts, file in files.items() if file]
-    if not seen or (is_open and len(seen) < len(files)):
+    decisive = {call.hosts for call in calls if call.is_open or not is_open}
+    # Evidence is of some of many clients. Where it is of none, the clients wait for what the host has of another one.
+    clients = {frozenset((host, client)) for client in found.clients}
+    concerned = clients if decisive & clients else decisive
+    answered = {call.hosts for call in calls if is_open and not call.is_open}
+    seen = {hosts: file for hosts in concerned - answered if (file := others.file(hosts))}
+    if not seen:
         return found
-    hosts, file = seen[0]
-    return found.doubted(
-        f"{file} shows {named(hosts)} as well, and no message tells whether it was taken later: what did not come "
-        "here may have come later."
+    files, peers = set(seen.values()), frozenset().union(*seen) - {host}
+    why = (
+        f"{named(files)} {'shows' if len(files) == 1 else 'show'} {named(peers)} with {host} as well, and no message "
+        "tells whether it was taken later: what did not come here may have come later."
+    )
+    if len(seen) == len(concerned):
+        return found.doubted(why)
+    return replace(
+        found, explanation=f"{found.explanation} {why} So of {named(peers)} it is likely, of others certain."
     )

@@ -14,6 +14,7 @@ from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
@@ -113,6 +114,7 @@ class Inputs:
     waiters: tuple[Waiter, ...]
     unexplained_waits: tuple[Waiter, ...]
     last_seen: Mapping[str, LastSeen]
+    coverage: Coverage
     silent_requests: Calls
     stalls: Calls
     stalled: Parts[Calls]

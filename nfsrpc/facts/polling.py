@@ -14,6 +14,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, distinct, isin
 from nfsrpc.facts.basic import fact, lacks
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.grouping import group, long_runs
@@ -41,15 +42,15 @@ class Series(NamedTuple):
 
 
 @fact
-def polled(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Series, ...]:
+def polled(locks: Locks, gaps: frozenset[frozenset[str]], coverage: Coverage) -> tuple[Series, ...]:
     """One series per client and range that was requested repeatedly and denied each time."""
-    return tuple(series(locks, run, gaps) for run in runs(locks))
+    held_by = coverage.held_by(locks)
+    return tuple(series(locks, run, held_by[run], gaps) for run in runs(locks))
 
 
-def series(locks: Locks, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
+def series(locks: Locks, run: Array, held_by: Array, gaps: frozenset[frozenset[str]]) -> Series:
     """A run of sessions as a series, with its holders except those near gaps of the capture."""
     first, last = rows_of(locks, run[[0, -1]]).values()
-    held_by = locks["held_by"][run]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
     seen = (holder for holder in holders if not lacks(gaps, holder))
     return Series(int(run[0]), first, last, locks.counted(len(run)), tuple(seen))

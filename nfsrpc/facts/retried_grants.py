@@ -98,4 +98,6 @@ def free_for(retried: list[Waiter], locks: Locks) -> dict[int, float]:
 def is_unseen(waiter: Waiter, free_s: float, gaps: frozenset[frozenset[str]]) -> bool:
     if waiter.holder is None or frozenset((waiter.row.client, waiter.row.server)) in gaps:
         return True
+    if waiter.seen_until < (waiter.row.granted or 0):  # another one may have held it meanwhile
+        return True
     return bool(waiter.row.polls > 1 and free_s > RETRY_S)

@@ -9,6 +9,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, distinct
 from nfsrpc.facts.basic import fact, lacks
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
@@ -33,6 +34,7 @@ class Waiter(NamedTuple):
     row: Locks.Row
     number: int  # its row number there
     holder: Locks.Row | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
+    seen_until: int = NEVER  # when the captures end that show the holder with its server
 
     @property
     def start(self) -> int:
@@ -45,13 +47,21 @@ class Waiter(NamedTuple):
 
     @property
     def free_s(self) -> float:
-        """How long the range had been free at the end of the wait, in seconds: since the holder released it."""
+        """How long the range had been free at the end of the wait, in seconds: since the holder released it.
+
+        What the client's own capture alone shows of the wait does not count: another one may have been granted it.
+        """
         released = self.holder.released if self.holder is not None else None
-        return 0.0 if released is None else (self.end - released) / SECOND
+        return 0.0 if released is None else (min(self.end, self.seen_until) - released) / SECOND
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether the holder released the range, and only captures that do not show it go on to the end of the wait."""
+        return self.free_s > 0 and self.seen_until < self.end
 
 
 @fact
-def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
+def waiters(locks: Locks, gaps: frozenset[frozenset[str]], coverage: Coverage) -> tuple[Waiter, ...]:
     """Sessions that were answered BLOCKED and waited for a while, or DEADLCK, in the order of their requests."""
     blocked, deadlock = locks.valid("blocked"), locks["status"] == Nlm4Stats.DEADLCK
     if not (blocked | deadlock).any():
@@ -59,10 +69,15 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     with np.errstate(invalid="ignore"):
         long = (locks["wait_s"] >= SHORT_S) | during(locks, locks["requested"][deadlock])
     numbers = np.flatnonzero(locks.valid("requested") & ((blocked & long) | deadlock))
-    held_by = locks["held_by"][numbers]
+    held_by = coverage.held_by(locks)[numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
-    rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, sure_holder(row, holders, gaps)) for number, row in rows.items())
+    rows, seen_until = rows_of(locks, numbers), coverage.ends(locks)
+    found = []
+    for (number, row), behind in zip(rows.items(), held_by.tolist(), strict=True):
+        holder = holders.get(behind)
+        until = NEVER if holder is None else int(seen_until[behind])
+        found.append(Waiter(row, number, sure_holder(row, holder, gaps), until))
+    return tuple(found)
 
 
 def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
@@ -76,9 +91,8 @@ def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
     return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
-def sure_holder(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
+def sure_holder(row: Locks.Row, holder: Locks.Row | None, gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
     """The holder, or None where the capture may lack its unlock: the waiter was granted what it seems to hold."""
-    holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,9 @@ import numpy as np
 from nfsrpc import tables
 from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
-from nfsrpc.reading import senders_by_file
+from nfsrpc.reading import RING_OVERLAP, senders_by_file
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
@@ -100,58 +100,38 @@ class HostsByAddress:
 
     @cached_property
     def places(self) -> list[set[Hashable]]:
-        """By vantage what only vantages of one host share: a ring; or a folder, and the addresses that sent it.
+        """By vantage what only vantages of one clock share: a ring; or a folder, and the addresses that sent it.
 
-        Of files that are called as a ring, and were written at the same time, no program has written two.
-        Captures of another folder are another node's, whose private networks may have the same addresses. Neither an
-        address at an end of every flow nor a name shows a host: a server is an end of every flow of its clients' nodes,
-        and `trace-eth0.pcap` and `trace-lo.pcap` may be what two hosts call their captures.
+        Files that are called as a ring and overlap in time are none: they were taken at the same time, on two hosts or
+        on one, or the clock was set back where one of them ends. Captures of another folder are another node's, whose
+        private networks may have the same addresses. Neither an address at an end of every flow nor a name shows a
+        host: a server is an end of every flow of its clients' nodes, and `trace-eth0.pcap` and `trace-lo.pcap` may be
+        what two hosts call their captures.
         """
         names, senders = self.decoded.files, senders_by_file(self.decoded.locals)
         rings = rings_of(names, [senders[file] for file in range(len(names))])
         found: list[set[Hashable]] = [{rings[file] for file in files} for files in self.decoded.vantages]
-        by_ring: defaultdict[int, list[int]] = defaultdict(list)
-        for number, files in enumerate(self.decoded.vantages):
-            by_ring[rings[files[0]]].append(number)
-        for numbers in by_ring.values():
-            if len(numbers) > 1 and self._were_taken_at_once(numbers):
-                for number in numbers:
-                    found[number] = set()
         folders = [os.path.dirname(names[files[0]]) for files in self.decoded.vantages]
         sent = [frozenset().union(*(senders[file] for file in files)) for files in self.decoded.vantages]
         keys = list(zip(folders, self.marked, strict=True))
         for number, (key, addresses) in enumerate(zip(keys, hosts_of(keys, sent), strict=True)):
             if key[1] is not None and self.texts[key[1]] in (addresses or ()):
                 found[number].add((key, addresses))
+        for number in self._overlapping(rings):
+            found[number] = set()
         return found
 
-    def _were_taken_at_once(self, vantages: Iterable[int]) -> bool:
-        """Whether two of these overlap in time without two hosts in common, which a clock that is set back leaves."""
-        reach, longest = NAT, -1
-        for first, last, number in sorted(self._spans(vantages)):
-            if first < reach and self._pairs[longest].isdisjoint(self._pairs[number]):
-                return True
-            if last > reach:
-                reach, longest = last, number
-        return False
-
-    def _spans(self, vantages: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-        """The first and the last time of these vantages, but for those without times or pairs of hosts."""
-        for number in vantages:
-            firsts = self.decoded.captures["first"][self.decoded.vantages[number]]
-            known = firsts[firsts != NAT]
-            if len(known) and self._pairs[number]:
-                yield int(known.min()), int(self.decoded.vantage_ends[number]), number
-
-    @cached_property
-    def _pairs(self) -> list[set[tuple[int, int]]]:
-        """The pairs of hosts by vantage that exchange anything."""
-        flows = self.decoded.flows
-        vantage, one, other = self.decoded.vantage[flows["first_capture"]], flows["client"], flows["server"]
-        _, first = group(vantage, one, other)
-        found: list[set[tuple[int, int]]] = [set() for _ in self.decoded.vantages]
-        for number, *ends in zip(*(column[first].tolist() for column in (vantage, one, other)), strict=True):
-            found[number].add((min(ends), max(ends)))
+    def _overlapping(self, rings: Sequence[int]) -> set[int]:
+        """The vantages of rings of which some overlap by more than frames of one ring are out of order."""
+        firsts, ends = self.decoded.captures["first"].tolist(), self.decoded.vantage_ends.tolist()
+        by_ring: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for number, files in enumerate(self.decoded.vantages):
+            for ring in {rings[file] for file in files}:
+                by_ring[ring].append((firsts[files[0]], ends[number], number))
+        found: set[int] = set()
+        for spans in map(sorted, by_ring.values()):
+            if any(last - first > RING_OVERLAP for (_, last, _), (first, _, _) in pairwise(spans)):
+                found.update(number for _, _, number in spans)
         return found
 
     @cached_property

@@ -12,7 +12,6 @@ from nfsrpc.diagnosis.catalogue import rules
 from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.sources import SourceError
 from tests.scenario import Host, LockRequest, Scenario
-from tests.sessions.test_hosts import merged
 from tests.wire import shifted
 
 SERVER, A, B = "10.9.0.1", "10.8.0.1", "10.8.0.2"
@@ -113,7 +112,7 @@ def test_a_capture_of_the_same_two_hosts_makes_it_likely(
     (found,) = (each for each in unanswered(trace.diagnosis) if each.wait_s == alone.wait_s)
     assert (found.certainty, found.host, found.clients) == ("likely", SERVER, (A,))
     assert (
-        f"after.pcap shows {A} and {SERVER} as well, and no message tells whether it was taken later: what did not "
+        f"after.pcap shows {A} with {SERVER} as well, and no message tells whether it was taken later: what did not "
         "come here may have come later." in found.explanation
     )
 
@@ -167,19 +166,111 @@ def test_so_does_a_ring(tmp_path: Path) -> None:
     assert [found.certainty for found in unanswered(together(paths, clocks=1).diagnosis)] == ["certain"]
 
 
-@pytest.mark.parametrize(("seen", "certainty"), [((A,), "certain"), ((A, B), "likely")])
-def test_one_client_that_no_other_clock_shows_is_enough(tmp_path: Path, seen: Sequence[str], certainty: str) -> None:
-    site = Site()
-    site.sent(site.clients[1])
-    site.at(150)
-    site.asked(*site.clients)
-    first = site.scenario.capture(at=site.server)
-    site.at(300)
-    later = [client for client in site.clients if client.address in seen]
-    site.asked(*later)
-    second = merged(*(site.scenario.capture(at=client, since=250) for client in later))
+MANY = [f"10.8.0.{number}" for number in range(1, 10)]
+IN_DOUBT = (
+    " after.pcap shows {} with {} as well, and no message tells whether it was taken later: what did not come here may "
+    "have come later."
+)
+OTHERS_NOT = " So of {} it is likely, of others certain."
+
+
+def doubts(found: Finding) -> str:
+    """What the explanation says of another clock."""
+    at = found.explanation.find(" after.pcap shows")
+    return found.explanation[at:] if at >= 0 else ""
+
+
+@pytest.mark.parametrize("later", [0, 1, 5, 8, 9])
+@pytest.mark.parametrize("waits_most", [0, 4])
+def test_of_many_clients_those_are_in_doubt_that_another_clock_shows(
+    tmp_path: Path, later: int, waits_most: int
+) -> None:
+    """Whichever of them the evidence shows: of those that wait for longest."""
+    scenario = Scenario()
+    server = scenario.host(SERVER, name="srv")
+    clients = [scenario.host(address, name=f"cl{number}") for number, address in enumerate(MANY)]
+    for client in clients:
+        client.getattr(server, "/srv")
+    for request in [client.lock(server, "/srv/slow") for client in clients[waits_most:] + clients[:waits_most]]:
+        request.unanswered(resend=[10.2])
+    scenario.wait(60)
+    clients[0].getattr(server, "/srv")
+    first = scenario.capture(at=server)
+    scenario.wait(300)
+    stranger = scenario.host("10.8.0.99", name="cl99")
+    for client in [*clients[:later], stranger]:
+        client.getattr(server, "/srv")
+    second = scenario.capture(at=server, since=250)
     (found,) = unanswered(together(written(tmp_path, [first, second])).diagnosis)
+    assert (found.clients, found.count) == (tuple(MANY), len(MANY))
+    shown = {
+        0: "",
+        1: "10.8.0.1",
+        5: "10.8.0.1, 10.8.0.2, 10.8.0.3 and 2 more",
+        8: "10.8.0.1, 10.8.0.2, 10.8.0.3 and 5 more",
+    }
+    if later == len(MANY):
+        doubt = IN_DOUBT.format("10.8.0.1, 10.8.0.2, 10.8.0.3 and 6 more", SERVER)
+        assert (found.certainty, doubts(found)) == ("likely", doubt)
+    else:
+        doubt = IN_DOUBT.format(shown[later], SERVER) + OTHERS_NOT.format(shown[later])
+        assert (found.certainty, doubts(found)) == ("certain", doubt if later else "")
+
+
+@pytest.mark.parametrize(("again", "in_doubt"), [((A,), ""), ((B,), B), ((A, B), B)])
+def test_a_client_whose_call_was_refused_is_not_in_doubt(tmp_path: Path, again: Sequence[str], in_doubt: str) -> None:
+    scenario = Scenario()
+    server = scenario.host(SERVER, name="srv")
+    clients = [scenario.host(address, name=f"cl{address[-1]}") for address in (A, B)]
+    locks = [client.lock(server, f"/srv/{client.name}").granted() for client in clients]
+    scenario.wait(5)
+    locks[0].unlock().denied("DENIED_NOLOCKS")
+    locks[1].unlock().unanswered(resend=[10.2])
+    scenario.wait(60)
+    for client in clients:
+        client.getattr(server, "/srv")
+    first = scenario.capture(at=server)
+    scenario.wait(300)
+    for client in clients:
+        if client.address in again:
+            client.getattr(server, "/srv")
+    captures = [first, scenario.capture(at=server, since=250)]
+    (found,) = (each for each in together(written(tmp_path, captures)).diagnosis.findings if each.rule == "LCK007")
+    assert (found.clients, found.certainty) == ((A, B), "certain")
+    doubt = IN_DOUBT.format(in_doubt, SERVER) + OTHERS_NOT.format(in_doubt)
+    assert doubts(found) == (doubt if in_doubt else "")
+
+
+@pytest.mark.parametrize(
+    ("again", "certainty", "in_doubt"), [((), "certain", ""), ((A,), "certain", A), ((A, B), "likely", f"{A} and {B}")]
+)
+def test_a_notice_of_reboot_may_have_come_later_to_the_holders_that_are_seen_again(
+    tmp_path: Path, again: Sequence[str], certainty: str, in_doubt: str
+) -> None:
+    """Whoever meets the grace period is seen again in any case: it had no lock."""
+    scenario = Scenario()
+    server = scenario.host(SERVER, name="srv")
+    holders = [scenario.host(address, name=f"cl{address[-1]}") for address in (A, B)]
+    other = scenario.host("10.8.0.99", name="cl99")
+    for client in (*holders, other):
+        client.getport(server, "nlm4")
+    for client in holders:
+        client.lock(server, f"/srv/{client.name}").granted()
+    scenario.wait(30)
+    other.lock(server, "/srv/other").denied("DENIED_GRACE_PERIOD")
+    scenario.wait(130)
+    for client in (*holders, other):
+        client.getattr(server, "/srv")
+    first = scenario.capture(at=server)
+    scenario.wait(300)
+    for client in (*holders, other):
+        if client is other or client.address in again:
+            client.getattr(server, "/srv")
+    captures = [first, scenario.capture(at=server, since=350)]
+    (found,) = (each for each in together(written(tmp_path, captures)).diagnosis.findings if each.rule == "MON008")
     assert (found.clients, found.certainty) == ((A, B), certainty)
+    some = OTHERS_NOT.format(in_doubt) if certainty == "certain" else ""
+    assert doubts(found) == (f"{IN_DOUBT.format(in_doubt, SERVER)}{some}" if in_doubt else "")
 
 
 def test_only_the_hosts_of_the_call_without_reply_count(tmp_path: Path) -> None:

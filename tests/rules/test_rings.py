@@ -42,6 +42,7 @@ class Site:
         self.server = self.scenario.host("10.9.0.1", name="srv")
         self.one = self.scenario.host("10.8.0.1", name="cl1")
         self.two = self.scenario.host("10.8.0.2", name="cl2")
+        self.three = self.scenario.host("10.8.0.3", name="cl3")
 
     def captures(self, ahead_s: int, link: Link) -> list[bytes]:
         """What each of them captured; the clock of the second one is ahead."""
@@ -126,40 +127,158 @@ def test_it_is_certain_where_the_name_says_that_it_is_one_ring(story: Any, tmp_p
 
 
 @pytest.mark.parametrize("names", RINGS, ids=" ".join)
-@pytest.mark.parametrize(("ahead_s", "is_one"), [(12, False), (60, True), (300, True)])
+@pytest.mark.parametrize(("ahead_s", "is_one", "accuses"), [(12, False, False), (60, True, True), (300, True, False)])
 def test_files_that_were_written_at_the_same_time_are_no_ring(
-    names: tuple[str, str], ahead_s: int, is_one: bool, tmp_path: Path
+    names: tuple[str, str], ahead_s: int, is_one: bool, accuses: bool, tmp_path: Path
 ) -> None:
-    """By the clocks of two clients that are 12 s apart their captures overlap by 3 s; further apart, they do not."""
+    """By the clocks of two clients that are 12 s apart their captures overlap by 3 s; further apart, they do not.
+
+    In a pause of minutes, what was locked before may have been released.
+    """
     site = Site()
     held_in_turn(site)
     paths = written(tmp_path, names, site.captures(ahead_s, "ethernet"))
     assert (len(set(clocks(paths))) == 1) == is_one
-    assert bool(certain(paths)) == is_one
+    assert bool(certain(paths)) == accuses
 
 
+def three_in_turn(site: Site) -> None:
+    """Three clients have the lock one after the other, two of them twice, and release it."""
+    for client in (site.two, site.one, site.three, site.one, site.two):
+        lock = client.lock(site.server, FILE).granted()
+        site.scenario.wait(3)
+        lock.unlock().granted()
+        site.scenario.wait(3)
+    for client in (site.one, site.two, site.three):
+        client.getattr(site.server, FILE)
+
+
+AT_ONCE = [
+    ("server", "one"),
+    ("one", "server"),
+    ("server", "two"),
+    ("one", "two"),
+    ("server", "one", "two"),
+    ("one", "two", "server"),
+    ("one", "two", "three"),
+    ("one", "server", "three"),
+]
+
+
+@pytest.mark.parametrize("ahead_s", [5, 12, 20])
+@pytest.mark.parametrize("link", ["ethernet", "sll2"])
+@pytest.mark.parametrize("hosts", AT_ONCE, ids=" ".join)
+def test_captures_that_were_taken_at_once_accuse_nobody(
+    hosts: tuple[str, ...], link: Link, ahead_s: int, tmp_path: Path
+) -> None:
+    """Of three each clock is ahead of the one before. The server has messages in common with all."""
+    site = Site()
+    three_in_turn(site)
+    captures = [shifted(site.capture(getattr(site, host), link), ahead_s * number) for number, host in enumerate(hosts)]
+    names = [f"trace-20260101-120{number}.pcap" for number in range(len(hosts))]
+    trace = nfsrpc.read(*written(tmp_path, names, captures))
+    assert [found.rule for found in trace.diagnosis.findings if found.severity == "error"] == []
+    files = trace.tables["captures"]
+    assert len(set(files["clock"].tolist())) == (1 if "server" in hosts else len(hosts))
+    if "server" in hosts:
+        offsets = files["offset_s"].tolist()
+        assert [round(offset - offsets[0]) for offset in offsets] == [ahead_s * number for number in range(len(hosts))]
+
+
+@pytest.mark.parametrize("link", ["ethernet", "sll2"])
 @pytest.mark.parametrize(("overlap_s", "is_one"), [(0.9, True), (1.2, False)])
-def test_frames_of_one_ring_are_out_of_order_by_less(overlap_s: float, is_one: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", ["one", "two"])
+def test_frames_of_one_ring_are_out_of_order_by_less(
+    then: str, overlap_s: float, is_one: bool, link: Link, tmp_path: Path
+) -> None:
+    """The second file is of another client, or the clock was set back."""
     site = Site()
     for wait_s in (5, 20 - overlap_s):
         site.one.getattr(site.server, FILE)
         site.scenario.wait(wait_s)
-    site.two.getattr(site.server, FILE)
-    paths = written(tmp_path, RINGS[0], site.captures(-20, "ethernet"))
-    assert (len(set(clocks(paths))) == 1) == is_one
+    later = getattr(site, then)
+    later.getattr(site.server, FILE)
+    before = site.scenario.capture(at=site.one, link=link, until=15)
+    after = shifted(site.scenario.capture(at=later, link=link, since=15), -20)
+    is_one &= then == "one" or link == "ethernet"
+    assert (len(set(clocks(written(tmp_path, RINGS[0], [before, after])))) == 1) == is_one
 
 
-def test_a_ring_whose_clock_was_set_back_at_its_seam_is_one(tmp_path: Path) -> None:
-    """Both files show the same hosts."""
+@pytest.mark.parametrize("link", ["ethernet", "sll2"])
+def test_a_ring_whose_clock_was_set_back_at_its_seam_accuses_nobody(link: Link, tmp_path: Path) -> None:
+    """By that clock, the second client is granted the lock before the first one releases it."""
     site = Site()
+    for client, held_s in ((site.one, 8), (site.two, 3)):
+        lock = client.lock(site.server, FILE).granted()
+        site.scenario.wait(held_s)
+        lock.unlock().granted()
+        site.scenario.wait(1)
     site.one.getattr(site.server, FILE)
-    site.scenario.wait(10)
-    site.one.getattr(site.server, FILE)
-    site.scenario.wait(10)
-    site.one.getattr(site.server, FILE)
-    before = site.scenario.capture(at=site.one, until=15)
-    after = shifted(site.scenario.capture(at=site.one, since=15), -15)
-    assert len(set(clocks(written(tmp_path, RINGS[0], [before, after])))) == 1
+    before = site.scenario.capture(at=site.server, link=link, until=8.5)
+    after = shifted(site.scenario.capture(at=site.server, link=link, since=8.5), -5)
+    assert len(before) > 24 < len(after)
+    trace = nfsrpc.read(*written(tmp_path, RINGS[1], [before, after]))
+    assert [found.rule for found in trace.diagnosis.findings if found.severity == "error"] == []
+    assert len(set(trace.tables["captures"]["clock"].tolist())) == 2
+
+
+@pytest.mark.parametrize(("pause_s", "vantages"), [(0.9, 2), (1.1, 3)])
+def test_where_files_overlap_another_continues_one_only_at_once(pause_s: float, vantages: int, tmp_path: Path) -> None:
+    """Of three clients the second one's capture lasts, and the third one's begins when the first one's has ended."""
+    site = Site()
+    for host, wait_s in ((site.one, 5.0), (site.two, 5.0), (site.one, pause_s), (site.three, 5.0), (site.two, 0.0)):
+        host.getattr(site.server, FILE)
+        site.scenario.wait(wait_s)
+    captures = [site.capture(host, "ethernet") for host in (site.one, site.two, site.three)]
+    trace = nfsrpc.read(*written(tmp_path, ("t.pcap0", "t.pcap1", "t.pcap2"), captures))
+    assert len(trace.tables.decoded.vantages) == vantages
+    assert len(set(trace.tables["captures"]["clock"].tolist())) == vantages
+
+
+@pytest.mark.parametrize(("link", "vantages"), [("ethernet", [[0], [1], [2], [3]]), ("sll2", [[0, 1], [2, 3]])])
+def test_files_that_one_host_sent_continue_each_other_whatever_overlaps(
+    link: Link, vantages: list[list[int]], tmp_path: Path
+) -> None:
+    """The clock was set back by 8 s after the second file; between files lie 5 s of silence."""
+    site = Site()
+    for _ in range(4):
+        for wait_s in (5, 5):
+            site.one.getattr(site.server, FILE)
+            site.scenario.wait(wait_s)
+    parts = [site.scenario.capture(at=site.one, link=link, since=10 * at + 1e-9, until=10 * at + 9) for at in range(4)]
+    parts = [shifted(data, -8 * (at >= 2)) for at, data in enumerate(parts)]
+    names = [f"t.pcap{at}" for at in range(4)]
+    assert sorted(nfsrpc.read(*written(tmp_path, names, parts)).tables.decoded.vantages) == vantages
+
+
+@pytest.mark.parametrize("pause_s", [5, 100])
+def test_that_files_overlap_counts_for_those_before_as_well(pause_s: int, tmp_path: Path) -> None:
+    """The captures of two clients, one after the other, and the third one's beside the second one's."""
+    site = Site()
+    for host, wait_s in ((site.one, pause_s), (site.two, 5.0), (site.three, 5.0), (site.two, 5.0), (site.three, 0.0)):
+        host.getattr(site.server, FILE)
+        site.scenario.wait(wait_s)
+    captures = [site.capture(host, "ethernet") for host in (site.one, site.two, site.three)]
+    paths = written(tmp_path, ("t.pcap0", "t.pcap1", "t.pcap2"), captures)
+    assert len(set(clocks(paths[:2]))) == 1
+    assert len(set(clocks(paths))) == 3
+
+
+@pytest.mark.parametrize(("silence_s", "vantages"), [(0.9, [[0, 2], [1, 3]]), (1.1, [[0], [1], [2], [3]])])
+def test_files_of_two_rings_that_go_by_one_name_continue_the_right_ones(
+    silence_s: float, vantages: list[list[int]], tmp_path: Path
+) -> None:
+    site = Site()
+    for _ in range(60):
+        site.one.getattr(site.server, FILE)
+        site.two.getattr(site.server, FILE)
+        site.scenario.wait(silence_s)
+    parts = [
+        site.scenario.capture(at=host, since=start + 1e-9, until=start + 25)
+        for start, host in ((0, site.one), (7, site.two), (25, site.one), (32, site.two))
+    ]
+    names = [f"trace-20260101-12{minute:02}.pcap" for minute in (0, 7, 25, 32)]
+    assert nfsrpc.read(*written(tmp_path, names, parts)).tables.decoded.vantages == vantages
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -12,11 +12,11 @@ Why it matters
     who it was if the clocks agree. Where clients of several of them locked one file, rules that compare what clients
     hold (LCK003, LCK009 and others) cannot pass, and the verdict is not healthy. Where another shows the same two
     hosts, a finding that something never came (LCK001, LCK003, LCK007, LCK008, LCK010, MON004, MON008) is likely at
-    most: whether the other was taken later, and has what came, is not known.
+    most, or says of which clients it is: whether the other was taken later, and has what came, is not known.
 
 Not flagged when
     All captures have exchanges in common, directly or by way of others, or a message that both show within 1 s, or were
-    taken on one host.
+    taken on one host. Files of a ring that overlap by more than 1 s are of several hosts, or the clock was set back.
 
 How to confirm
     chronyc tracking on both hosts shows how far their clocks are off now.

@@ -8,8 +8,8 @@ Why it matters
     The application hangs on a lock that no client has.
 
 Not flagged when
-    Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, or
-    does not show the holder: cannot tell.
+    Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, does
+    not show the holder, or is that of the client alone for so long: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
@@ -65,6 +65,8 @@ def check(
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
     elif any(waiter.holder is None for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
+    elif any(waiter.is_unseen for waiter in waiting) and not stuck:
+        yield RULE.cannot_tell("no capture that shows the holder with its server goes on until the end of the wait")
 
 
 def times_blocked(nlm: Calls) -> Mapping[int, int]:

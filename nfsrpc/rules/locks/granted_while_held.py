@@ -11,7 +11,7 @@ Why it matters
 Not flagged when
     The holder released at least the part that the other got, or rebooted (SM_NOTIFY, FREE_ALL), or both are granted
     within a moment of each other's UNLOCK. Two clients that the server cannot tell apart are LCK014. The capture lost
-    packets between the holder and the server: cannot tell.
+    packets between the holder and the server, or no capture that shows both goes on until the grant: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks against lslocks on both clients.
@@ -36,10 +36,11 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, distinct, isin, number_of
 from nfsrpc.facts.basic import lacks, listed
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.waiters import held_until, same_range
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.command import command, remark
-from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import group, in_order
@@ -61,6 +62,8 @@ RULE = Rule(
 
 MAX_GRANTS = 200  # grants of each kind; most are innocent, and each costs a look at all locks
 MAX_CASES = 20  # cases are reported
+LOST = "the capture lost packets, among which the UNLOCK of a holder may have been"
+ENDED = "a holder may have released its lock after the last capture ended that shows it with its server"
 
 
 def check(
@@ -70,30 +73,34 @@ def check(
     boots: Mapping[str, tuple[int, ...]],
     gaps: frozenset[frozenset[str]],
     with_portmappers: frozenset[str],
+    coverage: Coverage,
     *,
     moment_s: float = 1.0,
 ) -> Iterator[Answer]:
     moment = round(moment_s * SECOND)
     found: list[tuple[Locks.Row, Locks.Row]] = []
-    unsure = False
-    holders = Holders(locks, nlm, boots)
+    unsure: CannotTell | None = None
+    holders = Holders(locks, nlm, boots, coverage)
     rows, more = suspects(locks, moment)
     for number in rows.tolist():
         if len(found) >= MAX_CASES:
             more = True
             break
-        holder = holders.of(number, moment)
-        if holder is None:
+        case = holders.of(number, moment)
+        if case is None:
             continue
-        if lacks(gaps, holder):
-            unsure = True
+        holder, is_seen = case
+        if not is_seen:
+            unsure = RULE.cannot_tell(ENDED, wire_of(holder.server))
+        elif lacks(gaps, holder):
+            unsure = RULE.cannot_tell(LOST)
         else:
             found.append((holder, locks.row(number)))
     unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
     for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
         yield finding(server, pairs, server in unfiltered, more)
     if unsure and not found:
-        yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
+        yield unsure
     if more:
         yield RULE.cannot_tell("too many locks overlap to look at all of them", lacks="room")
 
@@ -149,12 +156,16 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
 class Holders:
     """Sessions that hold their ranges, until when, and when their clients gave up all that they had."""
 
-    def __init__(self, locks: Locks, nlm: Calls, boots: Mapping[str, tuple[int, ...]]) -> None:
-        self.locks, self.nlm, self.boots = locks, nlm, boots
+    def __init__(self, locks: Locks, nlm: Calls, boots: Mapping[str, tuple[int, ...]], coverage: Coverage) -> None:
+        self.locks, self.nlm, self.boots, self.coverage = locks, nlm, boots, coverage
 
     @cached_property
     def until(self) -> Array:
         return held_until(self.locks)
+
+    @cached_property
+    def seen_until(self) -> Array:
+        return self.coverage.ends(self.locks)
 
     @cached_property
     def free_all_times(self) -> Array:
@@ -174,8 +185,8 @@ class Holders:
         grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
         return or_never(booting.following(client, granted) for client, granted in grants)
 
-    def of(self, number: int, moment: int) -> Locks.Row | None:
-        """The sessions that held the range, excluding others, when a session was granted."""
+    def of(self, number: int, moment: int) -> tuple[Locks.Row, bool] | None:
+        """A session that held the range, excluding others, when a session was granted, and whether it is seen then."""
         locks, since = self.locks, self.locks["granted"]
         time = int(since[number])
         rows = np.flatnonzero(same_range(locks, number))  # few of many
@@ -185,7 +196,10 @@ class Holders:
         meets &= (exclusive[rows] | exclusive[number]) & (self.until[rows] > time + moment)
         meets &= (self.boot_times[rows] > time) & (self.free_all_times[rows] > time + moment)
         meets &= locks["caller_name"].codes[rows] >= 0
-        return next(locks.take(rows[meets][:1]).rows(), None)
+        rows = rows[meets]
+        seen = rows[self.seen_until[rows] >= time]
+        row = next(locks.take((seen if len(seen) else rows)[:1]).rows(), None)
+        return None if row is None else (row, len(seen) > 0)
 
 
 def or_never(times: Iterable[int | None]) -> Array:

@@ -10,7 +10,7 @@ Why it matters
 
 Not flagged when
     The holder's host still sends, or closed its last connection itself (LCK011). The capture lost packets between the
-    holder and the server.
+    holder and the server, or no capture that shows both goes on for as long.
 
 How to confirm
     ping the holder; on the server: cat /proc/locks.
@@ -35,6 +35,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, distinct, number_of
 from nfsrpc.facts.basic import lacks
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
 from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, bare
 from nfsrpc.findings.command import command, remark
@@ -59,6 +60,7 @@ RULE = Rule(
 def check(
     locks: Locks,
     last_seen: Mapping[str, LastSeen],
+    coverage: Coverage,
     gaps: frozenset[frozenset[str]],
     *,
     wait_s: float = 60.0,
@@ -67,6 +69,7 @@ def check(
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     behind = Parts(locks.take(stood_behind), "held_by")
+    seen_until, unsure = coverage.ends(locks), False
     for number, holder in holders.items():
         if holder.state not in ("held", "releasing") or lacks(gaps, holder):
             continue
@@ -76,8 +79,13 @@ def check(
         ends = [start + round((row.wait_s or 0) * SECOND) for start, row in waits if not row.granted]
         if not ends or max(ends) - min(since) < wait_s * SECOND:
             continue
-        if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
-            yield finding(holder, victims, max(ends), last_seen[holder.client].time)
+        until = min(max(ends), int(seen_until[number]))
+        if until - min(since) >= wait_s * SECOND and silent_s(last_seen, holder.client, until) >= silence_s:
+            yield finding(holder, victims, until, last_seen[holder.client].time)
+        else:
+            unsure |= until < max(ends)
+    if unsure:
+        yield RULE.cannot_tell("no capture that shows the holder with its server goes on while others wait")
     if not len(stood_behind) and locks.valid("blocked").any():
         yield RULE.cannot_tell("the holders of the locks that others wait for are not in the capture")
 

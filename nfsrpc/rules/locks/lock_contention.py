@@ -64,7 +64,7 @@ def check(
     blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
     free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
     followed = {waiter.number for waiter, others in zip(free, held_by_others(locks, free), strict=True) if others}
-    waits = [ContendedWait(waiter, waiter.number in followed) for waiter in blocked]
+    waits = [ContendedWait(waiter, waiter.number in followed or waiter.is_unseen) for waiter in blocked]
     waiting = [
         wait
         for wait in waits
@@ -75,7 +75,7 @@ def check(
 
 
 class ContendedWait(NamedTuple):
-    """A waiter, and whether another session held the range after the first holder."""
+    """A waiter, and whether another session held the range after the first holder, or may have."""
 
     waiter: Waiter
     others: bool
@@ -92,13 +92,13 @@ def file_of(wait: ContendedWait) -> tuple[str, str]:
 
 
 def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float) -> bool:
-    """Whether the holder's host is silent and the lock was never released."""
+    """Whether the holder's host is silent and the lock was never released, as long as captures show the host."""
     holder = waiter.holder
     return (
         holder is not None
         and holder.released is None
         and waiter.row.granted is None
-        and silent_s(last_seen, holder.client, waiter.end) >= silence_s
+        and silent_s(last_seen, holder.client, min(waiter.end, waiter.seen_until)) >= silence_s
     )
 
 

@@ -12,7 +12,7 @@ Why it matters
 Not flagged when
     The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: cannot
     tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
-    Where a capture whose clock cannot be compared shows the same two hosts (CAP007), it is likely.
+    Where captures whose clocks cannot be compared show the server with all of these clients (CAP007), it is likely.
 
 How to confirm
     On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.

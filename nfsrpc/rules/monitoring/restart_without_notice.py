@@ -9,7 +9,7 @@ Why it matters
 
 Not flagged when
     The server sends its notices, from whatever address, or a client reclaims. No lock was held over the restart. The
-    capture lost packets, or does not show who held the locks before the restart: cannot tell.
+    capture lost packets, does not show who held the locks before the restart, or ended before it: cannot tell.
 
 How to confirm
     On the server: uptime -s against systemctl show -p ActiveEnterTimestamp nfs-server.
@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.basic import Roles
+from nfsrpc.facts.coverage import Coverage
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -60,6 +61,7 @@ def check(
     monitors: Monitors,
     roles: Roles,
     with_portmappers: frozenset[str],
+    coverage: Coverage,
     lossy: bool,
     *,
     notice_s: float = 120.0,
@@ -80,8 +82,11 @@ def check(
             continue
         elif lossy:
             yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
+        elif len(seen := lost.where(coverage.ends(lost) >= first)):
+            yield finding(server, denied, seen, first, server in with_portmappers)
         else:
-            yield finding(server, denied, lost, first, server in with_portmappers)
+            why = f"no capture that shows {server} with the holders of its locks goes on until it restarted"
+            yield RULE.cannot_tell(why, wire_of(server))
 
 
 def behind_unseen(locks: Locks) -> Locks:
