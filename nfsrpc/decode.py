@@ -196,6 +196,11 @@ class Decoded(MessageFields):
         return places
 
     @cached_property
+    def vantage_starts(self) -> Array:
+        """The first time of each vantage."""
+        return np.array([self.captures["first"][files].min() for files in self.vantages], dtype=np.int64)
+
+    @cached_property
     def vantage_ends(self) -> Array:
         """The last time of each vantage."""
         return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)

@@ -48,8 +48,8 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     def column(name: str) -> Callable[[], Array]:
         return lambda: ordered(raw[name])
 
-    def frame(name: str) -> Callable[[], Array]:
-        return lambda: ordered(null_where(raw[name] == 0, "u32?", raw[name]))
+    def called(name: str) -> Callable[[], Array]:
+        return lambda: ordered(exchanges.called(name))
 
     def reply_capture() -> Array:
         return ordered(null_where(raw["reply_frame"] == 0, "u16?", raw["reply_capture"]))
@@ -62,10 +62,13 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
         return text
 
     derived: dict[str, Source] = {
-        "call_frame": frame("call_frame"),
-        "reply_frame": frame("reply_frame"),
+        "capture": called("capture"),
+        "time": called("time"),
+        "call_frame": lambda: ordered(null_where(raw["call_frame"] == 0, "u32?", exchanges.called("call_frame"))),
+        "retransmits": lambda: ordered(exchanges.retransmits),
+        "reply_frame": lambda: ordered(null_where(raw["reply_frame"] == 0, "u32?", raw["reply_frame"])),
         "reply_capture": reply_capture,
-        "latency_s": lambda: ordered(seconds(raw["time"], raw["reply_time"], raw["call_frame"] != 0)),
+        "latency_s": lambda: ordered(seconds(exchanges.called("time"), raw["reply_time"], raw["call_frame"] != 0)),
         "client": lambda: hosts.label(ordered(raw["client"])),
         "server": lambda: hosts.label(ordered(raw["server"])),
         "transport": lambda: transports(ordered(raw["transport"])),
