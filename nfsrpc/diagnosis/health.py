@@ -18,7 +18,7 @@ from nfsrpc.facts.basic import booting
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.protocols.numbers import NULL, Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
@@ -36,7 +36,15 @@ BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the se
 ONE_MOMENT_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
-AT_ONCE = (NlmProc.CANCEL, NlmProc.TEST)  # requests that rules do not ask about, and that are answered at once
+# Requests that rules do not ask about, and that are answered at once.
+AT_ONCE = (NlmProc.CANCEL, NlmProc.TEST, NlmProc.SHARE, NlmProc.UNSHARE, NlmProc.FREE_ALL)
+# Calls that find out whether a daemon answers at all, and those of its own host; rules judge SM_MON and SM_NOTIFY.
+QUESTIONS = {
+    Prog.NLM: (NULL, NlmProc.NSM_NOTIFY),
+    Prog.NSM: (NULL, NsmProc.SM_STAT, NsmProc.SM_UNMON, NsmProc.SM_UNMON_ALL, NsmProc.SM_SIMU_CRASH),
+    Prog.PORTMAP: (NULL,),
+}
+DAEMONS = {Prog.NLM: "lockd", Prog.NSM: "statd", Prog.PORTMAP: "the port mapper"}
 MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
@@ -74,7 +82,7 @@ def unlock_failed(inputs: Inputs) -> str:
 
 
 def unanswered(inputs: Inputs) -> str:
-    """A CANCEL or TEST was not answered.
+    """A CANCEL, TEST or request for a share was not answered.
 
     A client repeats its CANCEL until then, and the lock may be granted meanwhile; who sent a TEST (F_GETLK) waits.
     """
@@ -82,6 +90,41 @@ def unanswered(inputs: Inputs) -> str:
     open_ = nlm.where(isin(nlm["proc"], AT_ONCE) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
     rows = next(iter(Parts(open_, "procedure").values()), open_)
     return f"{several(len(rows), rows.row(0).procedure or '')} not answered {to_whom(rows)}" if len(rows) else ""
+
+
+def unanswered_questions(inputs: Inputs) -> str:
+    """A daemon did not answer a NULL, or another call that it answers at once, and answered that host nothing later.
+
+    Its sender waits for the reply; or it sent several in vain, and uses files or locks of that host, or serves it. Who
+    gives up does not wait, as `rpcinfo` after 10 s: of a host that has nothing else to do there, that is monitoring.
+    """
+    calls, counted = inputs.exchanges, inputs.counted
+    asking = np.logical_or.reduce([(calls["prog"] == prog) & isin(calls["proc"], of) for prog, of in QUESTIONS.items()])
+    rows = calls.where(asking & ((calls["state"] == "unanswered") | retransmitted(calls)))
+    if not len(rows):
+        return ""
+    answered = calls.where((calls["state"] == "answered") & isin(calls["prog"], QUESTIONS))
+    answers = [
+        Stretches([answered["client"], answered["server"], answered["prog"]], answered["reply_time"]),
+        Stretches([counted["client"], counted["server"], counted["prog"]], counted["last"]),
+    ]
+    waiting = retransmitted(rows) | ((rows["transport"] == "tcp") & ~isin(rows["flow"], inputs.closed_by_client))
+    waits = set(rows["exchange"][waiting].tolist())
+    for (client, server, prog), asked in Parts(rows, "client", "server", "prog").items():
+        key = client, server, prog
+        open_ = [row for row in asked.rows() if all(of.following(key, row.time) is None for of in answers)]
+        sent = sum(1 + row.retransmits for row in open_)
+        is_peer = not inputs.roles.pairs.isdisjoint({(client, server), (server, client)})
+        if any(row.exchange in waits for row in open_) or (is_peer and sent > MIN_REPETITIONS):
+            what = f"{open_[0].procedure} of {client} to {DAEMONS[prog]} of {server}"
+            return f"a {what} was sent {times(sent)} and not answered"
+    return ""
+
+
+def retransmitted(calls: Calls) -> Mask:
+    """Which calls were repeated over UDP, where a sender that waits keeps no connection."""
+    mask: Mask = (calls["transport"] == "udp") & (calls["retransmits"] >= MIN_REPETITIONS)
+    return mask
 
 
 def held_twice(inputs: Inputs) -> str:
@@ -329,6 +372,7 @@ CONDITIONS: tuple[Condition, ...] = (
     reclaim_refused,
     unlock_failed,
     unanswered,
+    unanswered_questions,
     held_twice,
     blocking_denied,
     polling,
