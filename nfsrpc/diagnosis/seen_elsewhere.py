@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from nfsrpc.diagnosis.catalogue import head
 from nfsrpc.diagnosis.timers import Frame, among
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.other_clocks import OtherClocks
@@ -32,7 +31,7 @@ def doubted(findings: Sequence[Finding], inputs: Inputs) -> list[Finding]:
     others = inputs.other_clocks
     if others.by_clock is None:
         return list(findings)
-    asked = {id(each) for each in findings if each.certainty == "certain" and head(each.rule).says_never}
+    asked = {id(each) for each in findings if each.certainty == "certain" and each.says_never}
     frames = {(proof.capture, proof.frame) for each in findings if id(each) in asked for proof in each.evidence}
     shown = shown_by(inputs.calls, frames) if frames else {}
     return [doubtful(each, shown, others) if id(each) in asked else each for each in findings]
@@ -52,7 +51,9 @@ def shown_by(calls: Calls, frames: Iterable[Frame]) -> Mapping[Frame, list[Shown
 def doubtful(found: Finding, shown: Mapping[Frame, list[Shown]], others: OtherClocks) -> Finding:
     """The finding; `shown` has the calls, of which those that concern its host count."""
     calls = [each for proof in found.evidence for each in shown.get((proof.capture, proof.frame), ())]
-    calls = [call for call in calls if found.table_host in call.hosts]
+    calls = [call for call in calls if found.table_host in (None, *call.hosts)]
+    if not calls and found.table_host:  # what was sent is below RPC: SYNs
+        calls = [Shown(frozenset((found.table_host, client)), True) for client in found.clients]
     is_open = any(call.is_open for call in calls)
     files = {call.hosts: others.file(call.hosts) for call in calls if call.is_open or not is_open}
     seen = [(hosts, file) for hosts, file in files.items() if file]
