@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import ROW, Array, Coded, Mask, Masked, constant, isin, taken
+from nfsrpc.columns import NAT, ROW, Array, Coded, Mask, Masked, constant, isin, taken
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
@@ -198,7 +198,9 @@ class Decoded(MessageFields):
     @cached_property
     def vantage_starts(self) -> Array:
         """The first time of each vantage."""
-        return np.array([self.captures["first"][files].min() for files in self.vantages], dtype=np.int64)
+        firsts = self.captures["first"]
+        known = np.where(firsts == NAT, np.iinfo(np.int64).max, firsts)
+        return np.array([known[files].min() for files in self.vantages], dtype=np.int64)
 
     @cached_property
     def vantage_ends(self) -> Array:

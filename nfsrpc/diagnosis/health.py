@@ -263,7 +263,7 @@ def answered_late(inputs: Inputs) -> str:
 def called_before(inputs: Inputs) -> str:
     """A reply of lockd, long after the capture began, is to a call from before the capture: it is late."""
     calls, nlm, span = inputs.calls, inputs.nlm, inputs.span
-    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
+    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time") & ~calls.valid("duplicate_of"))
     if span is None or not len(orphans):
         return ""
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))

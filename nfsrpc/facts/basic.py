@@ -247,7 +247,7 @@ def gaps(flows: Flows, calls: Calls, nlm: Calls, span: Span | None) -> frozenset
 
     A reply without its call is such a lack, but not when the capture has just begun.
     """
-    orphans = calls["state"] == "orphan"
+    orphans = (calls["state"] == "orphan") & ~calls.valid("duplicate_of")
     if span is not None:
         orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
     lacking = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0

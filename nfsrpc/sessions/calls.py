@@ -51,8 +51,8 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     def called(name: str) -> Callable[[], Array]:
         return lambda: ordered(exchanges.called(name))
 
-    def reply_capture() -> Array:
-        return ordered(null_where(raw["reply_frame"] == 0, "u16?", raw["reply_capture"]))
+    def replied(name: str, kind: str) -> Callable[[], Array]:
+        return lambda: ordered(null_where(exchanges.replied("reply_frame") == 0, kind, exchanges.replied(name)))
 
     def kind(name: Callable[[int, int, int], str | None]) -> Callable[[], Coded]:
         def text() -> Coded:
@@ -66,9 +66,14 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
         "time": called("time"),
         "call_frame": lambda: ordered(null_where(raw["call_frame"] == 0, "u32?", exchanges.called("call_frame"))),
         "retransmits": lambda: ordered(exchanges.retransmits),
-        "reply_frame": lambda: ordered(null_where(raw["reply_frame"] == 0, "u32?", raw["reply_frame"])),
-        "reply_capture": reply_capture,
-        "latency_s": lambda: ordered(seconds(exchanges.called("time"), raw["reply_time"], raw["call_frame"] != 0)),
+        "reply_frame": replied("reply_frame", "u32?"),
+        "reply_capture": replied("reply_capture", "u16?"),
+        "reply_time": lambda: ordered(exchanges.replied("reply_time")),
+        "reply_bytes": lambda: ordered(exchanges.replied("reply_bytes")),
+        "rpc_status": lambda: ordered(exchanges.replied("rpc_status")),
+        "latency_s": lambda: ordered(
+            seconds(exchanges.called("time"), exchanges.replied("reply_time"), raw["call_frame"] != 0)
+        ),
         "client": lambda: hosts.label(ordered(raw["client"])),
         "server": lambda: hosts.label(ordered(raw["server"])),
         "transport": lambda: transports(ordered(raw["transport"])),

@@ -1,8 +1,9 @@
 """Calls that go on in a capture by the same clock that was begun later: one exchange each, of which none shows all.
 
 A client retransmits what it waits for. Where a capture shows a call without a reply, and another one that was begun
-after that call shows its retransmission, the reply is in the later capture, or there is none: the exchange lasts from
-the first call to that reply. Without a reply it is what any of the captures by itself shows.
+after that call shows its retransmission, the reply is in the later capture, or there is none. If the client has not
+retransmitted by then, the later capture shows the reply alone. The exchange lasts from the first call to that reply.
+Without a reply it is what any of the captures by itself shows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import numpy as np
 
 from nfsrpc.columns import Array, Mask
 from nfsrpc.sessions.grouping import group
+from nfsrpc.wording import SECOND
+
+# NFS over TCP retransmits after 60 s, and all others sooner: until then a reply may come without a retransmission.
+LONGEST_TIMER = 60 * SECOND
 
 
 class Continuations(NamedTuple):
@@ -22,35 +27,48 @@ class Continuations(NamedTuple):
     rows: Array
     call: Array  # for each of them the number of its call
     again: Mask  # which of them are retransmissions that no earlier capture shows
-    first: Array  # by call the row that shows it first
-    last: Array  # by call the row that shows it last, with its reply if there is one
-    counts: Array  # by call the row that counts: the last one where it has the reply, else the first one
+    counts: Array  # by call the row that counts: the last one where it has call and reply, else the first one
+    first: Array  # by call the row that shows the call first
+    reply: Array  # by call the row that shows the reply; without one, the row that counts
 
 
-def continuations(
-    rows: Array, keys: Sequence[Array], time: Array, begun: Array, ended: Array, called: Mask, answered: Mask
-) -> Continuations | None:
-    """The calls of these rows that go on in a later capture; None where there are none.
+class Sighted(NamedTuple):
+    """What rows show; all times are by the same clock where `keys` are equal."""
 
-    `keys` are equal for sightings of one call; `begun` and `ended` is when the capture of a row was, by the same clock
-    as `time`.
-    """
-    same, _ = group(*keys)
-    order = np.lexsort((time, same))
-    rows, same, time, begun, ended = (column[order] for column in (rows, same, time, begun, ended))
-    called, answered = called[order], answered[order]
-    goes_on = (same[1:] == same[:-1]) & ~answered[:-1] & called[:-1] & called[1:] & (begun[1:] > time[:-1])
+    keys: Sequence[Array]  # what a reply has in common with its call
+    rows: Array
+    kind: Array  # of the call: program, version and procedure
+    time: Array
+    begun: Array  # when the capture was begun
+    ended: Array
+    called: Mask  # it shows the call
+    answered: Mask  # it shows the reply
+
+
+def continuations(sighted: Sighted) -> Continuations | None:
+    """The calls of these rows that go on in a later capture; None where there are none."""
+    same, _ = group(*sighted.keys)
+    order = np.lexsort((sighted.time, same))
+    same = same[order]
+    rows, kind, time, begun, ended, called, answered = (column[order] for column in sighted[1:])
+    retransmitted = called[1:] & (kind[1:] == kind[:-1])
+    answered_alone = ~called[1:] & (time[1:] - ended[:-1] <= LONGEST_TIMER)
+    goes_on = (same[1:] == same[:-1]) & ~answered[:-1] & (begun[1:] > time[:-1]) & (retransmitted | answered_alone)
     if not goes_on.any():
         return None
-    again = np.r_[False, goes_on & (time[1:] > ended[:-1])]
     begins, ends = np.r_[True, ~goes_on], np.r_[~goes_on, True]
     several = ~(begins & ends)
-    first, last = rows[begins & several], rows[ends & several]
+    again = np.r_[False, goes_on & called[1:] & (time[1:] > ended[:-1])]
+    first, last, is_answered, is_whole = (
+        column[mask & several]
+        for column, mask in ((rows, begins), (rows, ends), (answered, ends), (called & answered, ends))
+    )
+    counts = np.where(is_whole, last, first)
     return Continuations(
         rows=rows[several],
         call=np.cumsum(begins[several]) - 1,
         again=again[several],
+        counts=counts,
         first=first,
-        last=last,
-        counts=np.where(answered[ends & several], last, first),
+        reply=np.where(is_answered, last, counts),
     )

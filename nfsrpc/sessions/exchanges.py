@@ -12,10 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.protocols.numbers import IpProto
-from nfsrpc.sessions.continuations import Continuations, continuations
+from nfsrpc.sessions.continuations import Continuations, Sighted, continuations
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
@@ -49,6 +49,10 @@ LOST_AND_SENT_AGAIN = 1_000_000_000
 MOSTLY = 3
 
 ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
+
+
+# What a reply has in common with its call.
+OF_REPLY = ("client", "client_port", "server", "server_port", "transport", "xid")
 
 
 class Chosen(dict[str, Array]):
@@ -89,9 +93,9 @@ class Exchanges:
     @cached_property
     def order(self) -> Array | None:
         """The order of the frames as captured (None: as they are). An orphan stands where its reply is."""
-        call_frame, reply_frame = self.raw["call_frame"], self.raw["reply_frame"]
+        call_frame, reply_frame = self.called("call_frame"), self.raw["reply_frame"]
         frame = np.where(call_frame == 0, reply_frame, call_frame)
-        key = self.decoded.place[self.raw["capture"]] << 32 | frame
+        key = self.decoded.place[self.called("capture")] << 32 | frame
         if not len(key) or bool((key[1:] >= key[:-1]).all()):
             return None
         return in_order(key)
@@ -128,6 +132,7 @@ class Exchanges:
             return self._states
         codes = self._states.copy()
         np.minimum.at(codes, going_on.counts[going_on.call], codes[going_on.rows])
+        codes[going_on.counts[self.raw["reply_frame"][going_on.reply] != 0]] = ANSWERED
         return codes
 
     @cached_property
@@ -194,8 +199,7 @@ class Exchanges:
 
     @cached_property
     def _sightings(self) -> Sightings:
-        names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
-        keys = [self.raw[name] for name in names]
+        keys = [self.raw[name] for name in (*OF_REPLY, "prog", "vers", "proc")]
         points = None if self.once else self.points
         vantages = len(self.decoded.vantages)
         places = self._places() if vantages > 1 and self._known is None else ()
@@ -234,29 +238,27 @@ class Exchanges:
     @cached_property
     def _continuations(self) -> Continuations | None:
         """The calls that go on in a later capture by the same clock."""
-        sightings, raw = self._sightings, self.raw
-        if len(self.decoded.vantages) == 1 or not len(sightings.rows):
+        if len(self.decoded.vantages) == 1:
             return None
-        counts = self._counts[sightings.rows] == sightings.rows
-        rows, vantage = sightings.rows[counts], sightings.vantage[counts]
-        return continuations(
-            rows,
-            (sightings.groups[counts], self.clocks.reference[vantage]),
-            self.by_first_clock(raw["time"][rows], vantage),
-            self.by_first_clock(self.decoded.vantage_starts[vantage], vantage),
-            self.by_first_clock(self.decoded.vantage_ends[vantage], vantage),
-            raw["call_frame"][rows] != 0,
-            raw["reply_frame"][rows] != 0,
-        )
+        raw = self.raw
+        called, answered = raw["call_frame"] != 0, raw["reply_frame"] != 0
+        counts = (self._counts == np.arange(len(self))) & (raw["time"] != NAT)
+        rows = np.flatnonzero(counts & isin(raw["xid"], raw["xid"][counts & called & ~answered]))
+        vantage = self.vantage[rows]
+        starts, ends = self.decoded.vantage_starts[vantage], self.decoded.vantage_ends[vantage]
+        time, begun, ended = (self.by_first_clock(column, vantage) for column in (raw["time"][rows], starts, ends))
+        keys = [*(raw[name][rows] for name in OF_REPLY), self.clocks.reference[vantage]]
+        return continuations(Sighted(keys, rows, self.kinds[0][rows], time, begun, ended, called[rows], answered[rows]))
 
     def called(self, name: str) -> Array:
         """A column of raw that is about the call: of one that began in an earlier capture, from there."""
         values, going_on = self.raw[name], self._continuations
-        if going_on is None:
-            return values
-        found = values.copy()
-        found[going_on.counts] = values[going_on.first]
-        return found
+        return values if going_on is None else replaced(values, going_on.counts, going_on.first)
+
+    def replied(self, name: str) -> Array:
+        """A column of raw that is about the reply, which may be alone in a later capture."""
+        values, going_on = self.raw[name], self._continuations
+        return values if going_on is None else replaced(values, going_on.counts, going_on.reply)
 
     @cached_property
     def retransmits(self) -> Array:
@@ -293,6 +295,13 @@ class Exchanges:
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clocks of their references."""
         return self._sightings.by_first_clock(times, vantage)
+
+
+def replaced(values: Array, rows: Array, by: Array) -> Array:
+    """A copy of the values in which those of some rows are those of others."""
+    found = values.copy()
+    found[rows] = values[by]
+    return found
 
 
 TRANSPORTS: dict[int, str] = {IpProto.TCP: "tcp", IpProto.UDP: "udp"}

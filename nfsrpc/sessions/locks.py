@@ -278,14 +278,13 @@ class LockSessions:
 
     @cached_property
     def ends(self) -> Array:
-        """The end of the captures in which each session began, and in which its last LOCK is.
+        """The end of the capture that shows the last LOCK of each session, or its first step where it shows no LOCK.
 
         A LOCK that waits behind another is retried with a new xid, perhaps in the next capture of its host.
         """
-        first, last = self.at["first"], self.at["last"]
-        ends = self.decoded.vantage_ends[self.calls["vantage"][self.steps.call]]
-        latest: Array = np.maximum(ends[first], ends[np.where(last == NONE, first, last)])
-        return latest
+        last = np.where(self.at["last"] == NONE, self.at["first"], self.at["last"])
+        ends: Array = self.decoded.vantage_ends[self.calls["vantage"][self.steps.call[last]]]
+        return ends
 
     def wait(self) -> Array:
         denied = np.where(self.at["state"] == lock_states.REFUSED, self.answered("denied").time, NAT)

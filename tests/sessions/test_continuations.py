@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from nfsrpc.diagnosis.health import called_before
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.sessions import Sessions
-from nfsrpc.tables import Calls
+from nfsrpc.tables import CLOCK_STEPS, Calls
 from tests.scenario import Host, Scenario
 from tests.wire import shifted
 
@@ -118,14 +120,65 @@ def test_a_capture_that_was_begun_before_the_call_shows_another_one(pair: Pair, 
     ]
 
 
+@pytest.mark.parametrize(
+    ("after_s", "shown"),
+    [
+        (79.9, [(0, 1, 0, "answered", 80)]),
+        (80.1, [(0, None, 0, "unanswered", None)]),
+    ],
+    ids=["59.9 s after the first capture ended", "60.1 s, without a retransmission"],
+)
+def test_a_reply_that_is_alone_in_the_next_capture(
+    pair: Pair, tables: Read, after_s: float, shown: list[tuple[object, ...]]
+) -> None:
+    lock = pair.client.lock(pair.server)
+    pair.at(20)
+    pair.ping()
+    pair.at(50)
+    pair.ping()
+    lock.granted(after=after_s)
+    alpha, omega = (pair.captures(cut_s)[name] for cut_s, name in ((21, "alpha"), (40, "mike")))
+    read = tables(alpha=alpha, omega=omega)
+    assert locks_of(read["calls"]) == shown
+    (orphan,) = read["calls"].where(read["calls"]["state"] == "orphan").rows()
+    assert (orphan.capture, orphan.duplicate_of is not None) == (1, shown[0][3] == "answered")
+    known = Inputs(read)
+    assert bool(known.gaps) == bool(called_before(known)) == (orphan.duplicate_of is None)
+
+
+def test_calls_stand_in_the_order_of_their_frames(pair: Pair, tables: Read) -> None:
+    """Nothing was set back."""
+    for number in range(3):
+        pair.client.lock(pair.server, svid=number).unanswered(resend=[30]).granted(after=36)
+        pair.at(2 * number + 2)
+        pair.ping()
+    pair.at(60)
+    pair.ping()
+    read = tables(**pair.captures(CUT_S))
+    assert [row[3:] for row in locks_of(read["calls"])] == [("answered", 36)] * 3
+    called = read["calls"].where(read["calls"].valid("call_frame"))
+    places = list(zip(called["capture"].tolist(), called["call_frame"].tolist(), strict=True))
+    assert places == sorted(places)
+    assert not read["oddities"]["kind"].isin(CLOCK_STEPS).any()
+
+
 def test_an_xid_that_was_answered_is_used_again(pair: Pair, tables: Read) -> None:
     pair.client.lock(pair.server, xid=5).granted()
     pair.at(30)
-    pair.client.lock(pair.server, xid=5).granted()
+    pair.client.lock(pair.server, xid=5).unanswered(resend=[10])
+    pair.at(50)
+    pair.ping()
     assert locks_of(tables(**pair.captures(CUT_S))["calls"]) == [
         (0, 0, 0, "answered", 0),
-        (1, 1, 0, "answered", 0),
+        (1, None, 1, "unanswered", None),
     ]
+
+
+def test_an_xid_of_another_procedure_is_another_call(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server, xid=5).unanswered(resend=[10.1])
+    pair.at(30)
+    pair.client.call(pair.server, "nlm4", "TEST", xid=5).reply(stat="GRANTED")
+    assert locks_of(tables(**pair.captures(CUT_S))["calls"]) == [(0, None, 1, "unanswered", None)]
 
 
 def test_captures_by_different_clocks_have_no_exchange_in_common(pair: Pair, tables: Read) -> None:
