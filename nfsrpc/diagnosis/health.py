@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
-from nfsrpc.facts.basic import booting
+from nfsrpc.facts.basic import begun, booting
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
@@ -262,15 +262,17 @@ def answered_late(inputs: Inputs) -> str:
 
 def called_before(inputs: Inputs) -> str:
     """A reply of lockd, long after the capture began, is to a call from before the capture: it is late."""
-    calls, nlm, span = inputs.calls, inputs.nlm, inputs.span
+    calls, nlm = inputs.calls, inputs.nlm
     orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time") & ~calls.valid("duplicate_of"))
-    if span is None or not len(orphans):
+    if not len(orphans):
         return ""
+    after = (orphans["reply_time"] - begun(inputs.captures)[orphans["vantage"]]) / SECOND
+    is_late = after >= LATE_S
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
-    for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
+    for row, after_s in zip(orphans.where(is_late).rows(), after[is_late].tolist(), strict=True):
         if (row.client, row.server, row.server_port) in lockds:
-            begun = duration(((row.reply_time or span.first) - span.first) / SECOND)
-            return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
+            answered = f"{row.server} answered {row.client} {duration(after_s)}"
+            return f"{answered} after the capture began, and the call is not in it"
     return ""
 
 
@@ -284,16 +286,17 @@ def looked_up_late(inputs: Inputs) -> str:
 
 
 def unanswered_queries(inputs: Inputs) -> str:
-    """A reboot notice, or a query for the port of lockd or statd, was retransmitted and never answered."""
+    """A reboot notice, or a query for the port of lockd or statd, was sent again and again and never answered."""
     notices, questions = inputs.monitors, inputs.registrations
     notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
     questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])
     for what, rows in (("notice of a reboot", notices), ("question for the port of lockd or statd", questions)):
         answered = rows.where(rows["state"] == "answered")
         ends = set(zip(answered["asker"].tolist(), answered["host"].tolist(), strict=True))
-        for row in rows.where((rows["state"] != "answered") & (rows["resends"] >= MIN_REPETITIONS)).rows():
-            if (row.asker, row.host) not in ends:
-                return f"a {what} of {row.asker} to {row.host} was sent {times(1 + row.resends)} and not answered"
+        for (asker, host), open_ in Parts(rows.where(rows["state"] != "answered"), "asker", "host").items():
+            sent = len(open_) + int(open_["resends"].sum())  # sm-notify has a new xid each time
+            if sent > MIN_REPETITIONS and (asker, host) not in ends:
+                return f"a {what} of {asker} to {host} was sent {times(sent)} and not answered"
     return ""
 
 

@@ -125,7 +125,16 @@ def question_unanswered(stage: Stage) -> None:
     stage.later(10)
 
 
+def asked_anew(stage: Stage, calls: int) -> None:
+    """As sm-notify asks, each time with another xid."""
+    gone = stage.scenario.host("10.0.9.9")
+    for _ in range(calls):
+        stage.server.call(gone, "portmap2", "GETPORT", transport="udp", prog=100024, vers=1, prot=17)
+        stage.wait(2)
+
+
 FINE: list[Story] = [
+    lambda stage: asked_anew(stage, 2),
     lambda stage: notice_unanswered(stage, 1),
     lambda stage: named_late(stage, 4.9),
     lambda stage: notified(stage, 2.9),
@@ -264,6 +273,9 @@ DOUBTED: dict[str, Story] = {
     ),
     "a question for the port of lockd or statd of 10.0.0.9 to 10.0.9.9 was sent 4 times and not answered": (
         question_unanswered
+    ),
+    "a question for the port of lockd or statd of 10.0.0.9 to 10.0.9.9 was sent 3 times and not answered": (
+        lambda stage: asked_anew(stage, 3)
     ),
     "10.0.0.1 does not reclaim 1 lock after the reboot notice of 10.0.0.9": lambda stage: notified(stage, 3.1),
     "1 lock request answered after up to 10.1 s by 10.0.0.9": lambda stage: late(stage, 10.1),

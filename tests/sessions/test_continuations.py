@@ -146,6 +146,22 @@ def test_a_reply_that_is_alone_in_the_next_capture(
     assert bool(known.gaps) == bool(called_before(known)) == (orphan.duplicate_of is None)
 
 
+@pytest.mark.parametrize(("after_s", "lacks"), [(4.9, False), (5.1, True)])
+def test_a_capture_that_has_just_begun_lacks_nothing_though_another_was_begun_before(
+    pair: Pair, tables: Read, after_s: float, lacks: bool
+) -> None:
+    """A reply to a call that was sent between the two captures."""
+    pair.client.lock(pair.server).granted()
+    pair.at(30)
+    lock = pair.client.lock(pair.server, "/srv/b")
+    pair.at(40)
+    pair.ping()
+    lock.granted(after=10 + after_s)
+    alpha, omega = (pair.captures(cut_s)[name] for cut_s, name in ((CUT_S, "alpha"), (39, "mike")))
+    known = Inputs(tables(alpha=alpha, omega=omega))
+    assert bool(known.gaps) == bool(called_before(known)) == lacks
+
+
 def test_calls_stand_in_the_order_of_their_frames(pair: Pair, tables: Read) -> None:
     """Nothing was set back."""
     for number in range(3):
