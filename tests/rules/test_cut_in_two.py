@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.captures_dir import ROOT
 from tests.records import records_of
 
 CAPTURES = ROOT / "captures"
+WAITING = [{"LCK010"}, {"LCK011"}]
 SMALL = 300_000  # bytes; larger ones take a second each
 OF_ONE_HOST = sorted(
     str(path.relative_to(CAPTURES)) for path in CAPTURES.glob("*/*-any*.pcap") if path.stat().st_size < SMALL
@@ -34,16 +36,17 @@ def cut(folder: Path, capture: str, share: float) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("capture", "share", "certain"),
     [
-        ("waiting-behind-a-dead-client/nfssrv-any.pcap", 0.1, {"LCK010"}),
-        ("waiting-behind-a-dead-client/nfssrv-any.pcap", 0.3, {"LCK010"}),
-        ("server-without-statd/cl1-any.pcap", 0.3, {"LCK002"}),
-        ("server-without-statd/cl1-any.pcap", 0.7, {"LCK002"}),
-        ("statd-hangs/nfssrv-any.pcap", 0.5, {"MON003", "LCK002", "LCK004", "LCK011"}),
+        # Whether the holder unlocked between the two captures is not known; that others waited is.
+        ("waiting-behind-a-dead-client/nfssrv-any.pcap", 0.1, WAITING),
+        ("waiting-behind-a-dead-client/nfssrv-any.pcap", 0.3, WAITING),
+        ("server-without-statd/cl1-any.pcap", 0.3, [{"LCK002"}]),
+        ("server-without-statd/cl1-any.pcap", 0.7, [{"LCK002"}]),
+        ("statd-hangs/nfssrv-any.pcap", 0.5, [{"MON003", "LCK002", "LCK004", "LCK011"}]),
     ],
 )
-def test_both_parts_are_judged_as_one(tmp_path: Path, capture: str, share: float, certain: set[str]) -> None:
+def test_both_parts_are_judged_as_one(tmp_path: Path, capture: str, share: float, certain: Sequence[set[str]]) -> None:
     found = nfsrpc.read(*cut(tmp_path, capture, share)).diagnosis.findings
-    assert {each.rule for each in found if each.certainty == "certain" and each.severity != "info"} == certain
+    assert {each.rule for each in found if each.certainty == "certain" and each.severity != "info"} in certain
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
