@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import ROW, Array, Coded, Mask, Masked, constant, isin, taken
+from nfsrpc.columns import NAT, ROW, Array, Coded, Mask, Masked, constant, isin, taken
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
@@ -194,6 +194,13 @@ class Decoded(MessageFields):
         places = np.zeros(len(self.sources), dtype=np.int64)
         places[[file for files in self.vantages for file in files]] = np.arange(len(self.sources))
         return places
+
+    @cached_property
+    def vantage_starts(self) -> Array:
+        """The first time of each vantage."""
+        firsts = self.captures["first"]
+        known = np.where(firsts == NAT, np.iinfo(np.int64).max, firsts)
+        return np.array([known[files].min() for files in self.vantages], dtype=np.int64)
 
     @cached_property
     def vantage_ends(self) -> Array:

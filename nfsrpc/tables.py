@@ -136,7 +136,7 @@ CALLS = table_spec(
         "duplicate_of",
         "u32?",
         "",
-        "the exchange that counts, when another vantage, or side of a NAT, shows this one too; else null",
+        "the exchange that counts, when another vantage, or side of a NAT, shows this one, or what follows; else null",
     ),
     ("vantage", "u16", "", "number of the vantage: the files of one ring share it"),
 )

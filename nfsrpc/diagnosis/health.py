@@ -14,11 +14,11 @@ from typing import TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
-from nfsrpc.facts.basic import booting
+from nfsrpc.facts.basic import begun, booting
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.protocols.numbers import NULL, Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
@@ -37,7 +37,15 @@ BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the se
 ONE_MOMENT_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
-AT_ONCE = (NlmProc.CANCEL, NlmProc.TEST)  # requests that rules do not ask about, and that are answered at once
+# Requests that rules do not ask about, and that are answered at once.
+AT_ONCE = (NlmProc.CANCEL, NlmProc.TEST, NlmProc.SHARE, NlmProc.UNSHARE, NlmProc.FREE_ALL)
+# Calls that find out whether a daemon answers at all, and those of its own host; rules judge SM_MON and SM_NOTIFY.
+QUESTIONS = {
+    Prog.NLM: (NULL, NlmProc.NSM_NOTIFY),
+    Prog.NSM: (NULL, NsmProc.SM_STAT, NsmProc.SM_UNMON, NsmProc.SM_UNMON_ALL, NsmProc.SM_SIMU_CRASH),
+    Prog.PORTMAP: (NULL,),
+}
+DAEMONS = {Prog.NLM: "lockd", Prog.NSM: "statd", Prog.PORTMAP: "the port mapper"}
 MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
@@ -75,7 +83,7 @@ def unlock_failed(inputs: Inputs) -> str:
 
 
 def unanswered(inputs: Inputs) -> str:
-    """A CANCEL or TEST was not answered.
+    """A CANCEL, TEST or request for a share was not answered.
 
     A client repeats its CANCEL until then, and the lock may be granted meanwhile; who sent a TEST (F_GETLK) waits.
     """
@@ -83,6 +91,41 @@ def unanswered(inputs: Inputs) -> str:
     open_ = nlm.where(isin(nlm["proc"], AT_ONCE) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
     rows = next(iter(Parts(open_, "procedure").values()), open_)
     return f"{several(len(rows), rows.row(0).procedure or '')} not answered {to_whom(rows)}" if len(rows) else ""
+
+
+def unanswered_questions(inputs: Inputs) -> str:
+    """A daemon did not answer a NULL, or another call that it answers at once, and answered that host nothing later.
+
+    Its sender waits for the reply; or it sent several in vain, and uses files or locks of that host, or serves it. Who
+    gives up does not wait, as `rpcinfo` after 10 s: of a host that has nothing else to do there, that is monitoring.
+    """
+    calls, counted = inputs.exchanges, inputs.counted
+    asking = np.logical_or.reduce([(calls["prog"] == prog) & isin(calls["proc"], of) for prog, of in QUESTIONS.items()])
+    rows = calls.where(asking & ((calls["state"] == "unanswered") | retransmitted(calls)))
+    if not len(rows):
+        return ""
+    answered = calls.where((calls["state"] == "answered") & isin(calls["prog"], QUESTIONS))
+    answers = [
+        Stretches([answered["client"], answered["server"], answered["prog"]], answered["reply_time"]),
+        Stretches([counted["client"], counted["server"], counted["prog"]], counted["last"]),
+    ]
+    waiting = retransmitted(rows) | ((rows["transport"] == "tcp") & ~isin(rows["flow"], inputs.closed_by_client))
+    waits = set(rows["exchange"][waiting].tolist())
+    for (client, server, prog), asked in Parts(rows, "client", "server", "prog").items():
+        key = client, server, prog
+        open_ = [row for row in asked.rows() if all(of.following(key, row.time) is None for of in answers)]
+        sent = sum(1 + row.retransmits for row in open_)
+        is_peer = not inputs.roles.pairs.isdisjoint({(client, server), (server, client)})
+        if any(row.exchange in waits for row in open_) or (is_peer and sent > MIN_REPETITIONS):
+            what = f"{open_[0].procedure} of {client} to {DAEMONS[prog]} of {server}"
+            return f"a {what} was sent {times(sent)} and not answered"
+    return ""
+
+
+def retransmitted(calls: Calls) -> Mask:
+    """Which calls were repeated over UDP, where a sender that waits keeps no connection."""
+    mask: Mask = (calls["transport"] == "udp") & (calls["retransmits"] >= MIN_REPETITIONS)
+    return mask
 
 
 def held_twice(inputs: Inputs) -> str:
@@ -233,15 +276,17 @@ def answered_late(inputs: Inputs) -> str:
 
 def called_before(inputs: Inputs) -> str:
     """A reply of lockd, long after the capture began, is to a call from before the capture: it is late."""
-    calls, nlm, span = inputs.calls, inputs.nlm, inputs.span
-    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
-    if span is None or not len(orphans):
+    calls, nlm = inputs.calls, inputs.nlm
+    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time") & ~calls.valid("duplicate_of"))
+    if not len(orphans):
         return ""
+    after = (orphans["reply_time"] - begun(inputs.captures)[orphans["vantage"]]) / SECOND
+    is_late = after >= LATE_S
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
-    for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
+    for row, after_s in zip(orphans.where(is_late).rows(), after[is_late].tolist(), strict=True):
         if (row.client, row.server, row.server_port) in lockds:
-            begun = duration(((row.reply_time or span.first) - span.first) / SECOND)
-            return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
+            answered = f"{row.server} answered {row.client} {duration(after_s)}"
+            return f"{answered} after the capture began, and the call is not in it"
     return ""
 
 
@@ -255,16 +300,17 @@ def looked_up_late(inputs: Inputs) -> str:
 
 
 def unanswered_queries(inputs: Inputs) -> str:
-    """A reboot notice, or a query for the port of lockd or statd, was retransmitted and never answered."""
+    """A reboot notice, or a query for the port of lockd or statd, was sent again and again and never answered."""
     notices, questions = inputs.monitors, inputs.registrations
     notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
     questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])
     for what, rows in (("notice of a reboot", notices), ("question for the port of lockd or statd", questions)):
         answered = rows.where(rows["state"] == "answered")
         ends = set(zip(answered["asker"].tolist(), answered["host"].tolist(), strict=True))
-        for row in rows.where((rows["state"] != "answered") & (rows["resends"] >= MIN_REPETITIONS)).rows():
-            if (row.asker, row.host) not in ends:
-                return f"a {what} of {row.asker} to {row.host} was sent {times(1 + row.resends)} and not answered"
+        for (asker, host), open_ in Parts(rows.where(rows["state"] != "answered"), "asker", "host").items():
+            sent = len(open_) + int(open_["resends"].sum())  # sm-notify has a new xid each time
+            if sent > MIN_REPETITIONS and (asker, host) not in ends:
+                return f"a {what} of {asker} to {host} was sent {times(sent)} and not answered"
     return ""
 
 
@@ -343,6 +389,7 @@ CONDITIONS: tuple[Condition, ...] = (
     reclaim_refused,
     unlock_failed,
     unanswered,
+    unanswered_questions,
     held_twice,
     blocking_denied,
     polling,

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from nfsrpc.diagnosis.catalogue import head
 from nfsrpc.diagnosis.timers import Frame, among
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.other_clocks import OtherClocks
@@ -34,7 +33,7 @@ def doubted(findings: Sequence[Finding], inputs: Inputs) -> list[Finding]:
     others = inputs.other_clocks
     if others.by_clock is None:
         return list(findings)
-    asked = {id(each) for each in findings if each.certainty == "certain" and head(each.rule).says_never}
+    asked = {id(each) for each in findings if each.certainty == "certain" and each.says_never}
     frames = {(proof.capture, proof.frame) for each in findings if id(each) in asked for proof in each.evidence}
     shown = shown_by(inputs.calls, frames) if frames else {}
     return [doubtful(each, shown, others) if id(each) in asked else each for each in findings]
@@ -55,13 +54,15 @@ def doubtful(found: Finding, shown: Mapping[Frame, list[Shown]], others: OtherCl
     """The finding, in doubt about the clients that others show; `shown` has the calls, of which its host's count."""
     host = found.table_host or ""
     calls = [each for proof in found.evidence for each in shown.get((proof.capture, proof.frame), ())]
-    calls = [call for call in calls if host in call.hosts]
+    calls = [call for call in calls if host in ("", *call.hosts)]
+    if not calls and host:  # what was sent is below RPC: SYNs
+        calls = [Shown(frozenset((host, client)), True) for client in found.clients]
     is_open = any(call.is_open for call in calls)
     decisive = {call.hosts for call in calls if call.is_open or not is_open}
     # Evidence is of some of many clients. Where it is of none, the clients wait for what the host has of another one.
     clients = {frozenset((host, client)) for client in found.clients}
     concerned = clients if decisive & clients else decisive
-    answered = {call.hosts for call in calls if is_open and not call.is_open}
+    answered = {call.hosts for call in calls if is_open and not call.is_open} - decisive
     seen = {hosts: file for hosts in concerned - answered if (file := others.file(hosts))}
     if not seen:
         return found

@@ -242,20 +242,28 @@ def sending(connections: Flows) -> Stretches:
 
 
 @fact
-def gaps(flows: Flows, calls: Calls, nlm: Calls, span: Span | None) -> frozenset[frozenset[str]]:
-    """The pairs of hosts between which the capture lacks something: what is not seen there may have happened.
+def gaps(flows: Flows, calls: Calls, nlm: Calls, captures: Captures) -> frozenset[frozenset[str]]:
+    """The pairs of hosts between which the captures lack something: what is not seen there may have happened.
 
-    A reply without its call is such a lack, but not when the capture has just begun.
+    A reply without its call is such a lack, but not where the capture of that vantage has just begun.
     """
-    orphans = calls["state"] == "orphan"
-    if span is not None:
-        orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
+    orphans = (calls["state"] == "orphan") & ~calls.valid("duplicate_of")
+    if orphans.any():
+        orphans &= calls["time"] > begun(captures)[calls["vantage"]] + BEGINNING_S * SECOND
     lacking = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
     lacking |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
     tables = flows.where(lacking | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
+
+
+def begun(captures: Captures) -> Array:
+    """When the captures of each vantage were begun."""
+    known = captures.where(captures.valid("first"))
+    times = np.full(int(captures["vantage"].max(initial=0)) + 1, np.iinfo(np.int64).max - BEGINNING_S * SECOND)
+    np.minimum.at(times, known["vantage"], known["first"])
+    return times
 
 
 def lacks(gaps: frozenset[frozenset[str]], row: Locks.Row) -> bool:

@@ -148,6 +148,7 @@ class Finding(ShownFinding):
     wait_s: float | None = None  # the longest wait of a client for this
     host_capture: str | None = None  # the capture that a loopback address belongs to, where its owner is not known
     number: int = 1  # among the findings of this rule about hosts of this address
+    says_never: bool = False  # it says that something never came, which a capture by another clock may have
 
     # IPython takes the class's own __repr__, which the decorator makes, before what it inherits.
     _repr_pretty_ = ShownFinding._repr_pretty_
@@ -250,6 +251,7 @@ if TYPE_CHECKING:
         verify: tuple[Command, ...]
         needs: Need | None
         wait_s: float | None
+        says_never: bool
 
 
 class Rule(NamedTuple):
@@ -265,12 +267,17 @@ class Rule(NamedTuple):
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
     names_holder: bool = False  # its findings name who held a lock, or need the capture that would show it
     compares_holders: bool = False  # it passes on what clients hold against each other, which one clock has to show
-    says_never: bool = False  # its findings say that something never came, to the end of the capture
+    says_never: bool = False  # its findings say so by default: something never came, to the end of the capture
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[FindingFields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
-        values: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
+        values: FindingFields = {
+            "severity": self.severity,
+            "certainty": "certain",
+            "says_never": self.says_never,
+            **fields,
+        }
         values["host"], capture = split_host(values["host"])
         if isinstance(values.get("count"), AtLeast):
             said = values["explanation"]

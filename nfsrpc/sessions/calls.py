@@ -48,11 +48,11 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     def column(name: str) -> Callable[[], Array]:
         return lambda: ordered(raw[name])
 
-    def frame(name: str) -> Callable[[], Array]:
-        return lambda: ordered(null_where(raw[name] == 0, "u32?", raw[name]))
+    def called(name: str) -> Callable[[], Array]:
+        return lambda: ordered(exchanges.called(name))
 
-    def reply_capture() -> Array:
-        return ordered(null_where(raw["reply_frame"] == 0, "u16?", raw["reply_capture"]))
+    def replied(name: str, kind: str) -> Callable[[], Array]:
+        return lambda: ordered(null_where(exchanges.replied("reply_frame") == 0, kind, exchanges.replied(name)))
 
     def kind(name: Callable[[int, int, int], str | None]) -> Callable[[], Coded]:
         def text() -> Coded:
@@ -62,10 +62,18 @@ def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
         return text
 
     derived: dict[str, Source] = {
-        "call_frame": frame("call_frame"),
-        "reply_frame": frame("reply_frame"),
-        "reply_capture": reply_capture,
-        "latency_s": lambda: ordered(seconds(raw["time"], raw["reply_time"], raw["call_frame"] != 0)),
+        "capture": called("capture"),
+        "time": called("time"),
+        "call_frame": lambda: ordered(null_where(raw["call_frame"] == 0, "u32?", exchanges.called("call_frame"))),
+        "retransmits": lambda: ordered(exchanges.retransmits),
+        "reply_frame": replied("reply_frame", "u32?"),
+        "reply_capture": replied("reply_capture", "u16?"),
+        "reply_time": lambda: ordered(exchanges.replied("reply_time")),
+        "reply_bytes": lambda: ordered(exchanges.replied("reply_bytes")),
+        "rpc_status": lambda: ordered(exchanges.replied("rpc_status")),
+        "latency_s": lambda: ordered(
+            seconds(exchanges.called("time"), exchanges.replied("reply_time"), raw["call_frame"] != 0)
+        ),
         "client": lambda: hosts.label(ordered(raw["client"])),
         "server": lambda: hosts.label(ordered(raw["server"])),
         "transport": lambda: transports(ordered(raw["transport"])),

@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.protocols.numbers import IpProto
+from nfsrpc.sessions.continuations import Continuations, Sighted, continuations
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
@@ -48,6 +49,10 @@ LOST_AND_SENT_AGAIN = 1_000_000_000
 MOSTLY = 3
 
 ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
+
+
+# What a reply has in common with its call.
+OF_REPLY = ("client", "client_port", "server", "server_port", "transport", "xid")
 
 
 class Chosen(dict[str, Array]):
@@ -88,9 +93,9 @@ class Exchanges:
     @cached_property
     def order(self) -> Array | None:
         """The order of the frames as captured (None: as they are). An orphan stands where its reply is."""
-        call_frame, reply_frame = self.raw["call_frame"], self.raw["reply_frame"]
+        call_frame, reply_frame = self.called("call_frame"), self.raw["reply_frame"]
         frame = np.where(call_frame == 0, reply_frame, call_frame)
-        key = self.decoded.place[self.raw["capture"]] << 32 | frame
+        key = self.decoded.place[self.called("capture")] << 32 | frame
         if not len(key) or bool((key[1:] >= key[:-1]).all()):
             return None
         return in_order(key)
@@ -122,6 +127,17 @@ class Exchanges:
     @cached_property
     def states(self) -> Array:
         """The state of each exchange, as an index into CALL_STATES."""
+        going_on = self._continuations
+        if going_on is None:
+            return self._states
+        codes = self._states.copy()
+        np.minimum.at(codes, going_on.counts[going_on.call], codes[going_on.rows])
+        codes[going_on.counts[self.raw["reply_frame"][going_on.reply] != 0]] = ANSWERED
+        return codes
+
+    @cached_property
+    def _states(self) -> Array:
+        """The state of each exchange by its own vantage."""
         raw = self.raw
         codes = np.zeros(len(self), dtype=np.int8)
         codes[raw["call_frame"] == 0] = ORPHAN
@@ -129,7 +145,7 @@ class Exchanges:
         decided = self._reply_side_captured(rows) & self._is_long_unanswered(rows)
         # A copy that was sent, or captured, after the reply to the first: what it asked has been answered.
         decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS | REPEATED) == 0
-        decided &= ~self._perhaps_counted(rows) & ~self._retransmitted_later(rows)
+        decided &= ~self._perhaps_counted(rows)
         codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
         return codes
 
@@ -181,24 +197,9 @@ class Exchanges:
         perhaps: Mask = (time != NAT) & (everywhere > here)
         return perhaps
 
-    def _retransmitted_later(self, rows: Array) -> Mask:
-        """Whether another vantage of the same clock shows the call after the capture of this one ended."""
-        later = np.zeros(len(self), dtype=np.bool_)
-        sightings = self._sightings
-        if len(self.decoded.vantages) > 1 and len(rows) and len(sightings.rows):
-            vantage, clock = sightings.vantage, self.clocks.reference[sightings.vantage]
-            times = self.by_first_clock(sightings.time, vantage)
-            groups, first = group(sightings.groups, clock)
-            latest = np.full(len(first), NAT)
-            np.maximum.at(latest, groups, times)
-            later[sightings.rows] = latest[groups] > self.by_first_clock(self.decoded.vantage_ends[vantage], vantage)
-        found: Mask = later[rows]
-        return found
-
     @cached_property
     def _sightings(self) -> Sightings:
-        names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
-        keys = [self.raw[name] for name in names]
+        keys = [self.raw[name] for name in (*OF_REPLY, "prog", "vers", "proc")]
         points = None if self.once else self.points
         vantages = len(self.decoded.vantages)
         places = self._places() if vantages > 1 and self._known is None else ()
@@ -217,13 +218,58 @@ class Exchanges:
         """For each exchange the one that counts, where another vantage shows the same; else null."""
         if self.once:
             return np.broadcast_to(np.uint32(NULLS["u32?"]), len(self))
-        same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
+        counts, going_on = self._counts, self._continuations
+        if going_on is not None:
+            instead = np.arange(len(self))
+            instead[going_on.rows] = going_on.counts[going_on.call]
+            counts = instead[counts]
+        again = counts != np.arange(len(self))
+        return np.where(again, self.raw["exchange"][counts], NULLS["u32?"]).astype(np.uint32)
+
+    @cached_property
+    def _counts(self) -> Array:
+        """For each exchange the row of the one that counts, of those that vantages show at the same time."""
+        same = self._sightings.counted(self._states)  # an answered sighting counts before one that lacks the reply
         later = self._later_sightings(same)
         counts = np.arange(len(self))
         counts[same[later]] = later
-        same = np.where(same < 0, counts, counts[same])
-        same[same == np.arange(len(self))] = -1
-        return np.where(same < 0, NULLS["u32?"], self.raw["exchange"][same]).astype(np.uint32)
+        return np.where(same < 0, counts, counts[same])
+
+    @cached_property
+    def _continuations(self) -> Continuations | None:
+        """The calls that go on in a later capture by the same clock."""
+        if len(self.decoded.vantages) == 1:
+            return None
+        raw = self.raw
+        called, answered = raw["call_frame"] != 0, raw["reply_frame"] != 0
+        counts = (self._counts == np.arange(len(self))) & (raw["time"] != NAT)
+        rows = np.flatnonzero(counts & isin(raw["xid"], raw["xid"][counts & called & ~answered]))
+        vantage = self.vantage[rows]
+        starts, ends = self.decoded.vantage_starts[vantage], self.decoded.vantage_ends[vantage]
+        time, begun, ended = (self.by_first_clock(column, vantage) for column in (raw["time"][rows], starts, ends))
+        keys = [*(raw[name][rows] for name in OF_REPLY), self.clocks.reference[vantage]]
+        return continuations(Sighted(keys, rows, self.kinds[0][rows], time, begun, ended, called[rows], answered[rows]))
+
+    def called(self, name: str) -> Array:
+        """A column of raw that is about the call: of one that began in an earlier capture, from there."""
+        values, going_on = self.raw[name], self._continuations
+        return values if going_on is None else replaced(values, going_on.counts, going_on.first)
+
+    def replied(self, name: str) -> Array:
+        """A column of raw that is about the reply, which may be alone in a later capture."""
+        values, going_on = self.raw[name], self._continuations
+        return values if going_on is None else replaced(values, going_on.counts, going_on.reply)
+
+    @cached_property
+    def retransmits(self) -> Array:
+        """How often each call was retransmitted, in all captures in which it goes on."""
+        values, going_on = self.raw["retransmits"], self._continuations
+        if going_on is None:
+            return values
+        found, total = values.copy(), np.zeros(len(going_on.first), dtype=values.dtype)
+        np.add.at(total, going_on.call, values[going_on.rows] + going_on.again)
+        found[going_on.counts] = total
+        return found
 
     def _later_sightings(self, same: Array) -> Array:
         """The sightings to which a reply that another vantage shows came late or never: it was lost on the way.
@@ -234,11 +280,11 @@ class Exchanges:
         counted, here = same[rows], self.vantage[rows]
         ended = self._sightings.by_first_clock(self.decoded.vantage_ends[here], here)
         came = self._sightings.by_first_clock(raw["reply_time"][counted], self.vantage[counted])
-        lost = (self.states[rows] == UNANSWERED) & (ended - came >= UNANSWERED_NS)
+        lost = (self._states[rows] == UNANSWERED) & (ended - came >= UNANSWERED_NS)
         lost &= (raw["retransmits"][rows] > 0) | (raw["transport"][rows] != IpProto.UDP)
         waits = [raw["reply_time"][numbers] - raw["time"][numbers] for numbers in (rows, counted)]
-        late = (self.states[rows] == ANSWERED) & (waits[0] - waits[1] >= LOST_AND_SENT_AGAIN)
-        longer: Array = rows[(self.states[counted] == ANSWERED) & (lost | late)]
+        late = (self._states[rows] == ANSWERED) & (waits[0] - waits[1] >= LOST_AND_SENT_AGAIN)
+        longer: Array = rows[(self._states[counted] == ANSWERED) & (lost | late)]
         return longer
 
     @property
@@ -249,6 +295,13 @@ class Exchanges:
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clocks of their references."""
         return self._sightings.by_first_clock(times, vantage)
+
+
+def replaced(values: Array, rows: Array, by: Array) -> Array:
+    """A copy of the values in which those of some rows are those of others."""
+    found = values.copy()
+    found[rows] = values[by]
+    return found
 
 
 TRANSPORTS: dict[int, str] = {IpProto.TCP: "tcp", IpProto.UDP: "udp"}

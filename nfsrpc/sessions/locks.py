@@ -278,9 +278,12 @@ class LockSessions:
 
     @cached_property
     def ends(self) -> Array:
-        """The end of the capture in which each session began."""
-        vantage = self.calls["vantage"][self.steps.call[self.at["first"]]]
-        ends: Array = self.decoded.vantage_ends[vantage]
+        """The end of the capture that shows the last LOCK of each session, or its first step where it shows no LOCK.
+
+        A LOCK that waits behind another is retried with a new xid, perhaps in the next capture of its host.
+        """
+        last = np.where(self.at["last"] == NONE, self.at["first"], self.at["last"])
+        ends: Array = self.decoded.vantage_ends[self.calls["vantage"][self.steps.call[last]]]
         return ends
 
     def wait(self) -> Array:

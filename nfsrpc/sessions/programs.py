@@ -65,9 +65,12 @@ def countable(exchanges: Exchanges, counted: Columns, left_out: Columns) -> Colu
     """Rows of one exchange, and rows of several, of whose latencies only the greatest is known here."""
     raw, states = exchanges.raw, exchanges.states
     mask = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"])
-    listed = {name: raw[name][mask] for name in (*KIND, "rpc_status", "status", "retransmits", "duplicates")}
-    known = (raw["time"] != NAT) & (raw["reply_time"] != NAT)
-    latency = np.where(known, np.maximum(raw["reply_time"] - raw["time"], 0), NAT)
+    listed = {name: raw[name][mask] for name in (*KIND, "status", "duplicates")}
+    listed["retransmits"] = exchanges.retransmits[mask]
+    listed["rpc_status"] = exchanges.replied("rpc_status")[mask]
+    called, replied = exchanges.called("time"), exchanges.replied("reply_time")
+    known = (called != NAT) & (replied != NAT)
+    latency = np.where(known, np.maximum(replied - called, 0), NAT)
     listed |= {"state": states[mask], "exchanges": np.ones(int(mask.sum()), dtype=np.int64)}
     listed |= {"latency": latency[mask], "greatest": latency[mask]}
     nothing = np.zeros(len(counted["prog"]), dtype=np.int64)

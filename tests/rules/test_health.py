@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 
-from nfsrpc.diagnosis.health import doubts
+from nfsrpc.diagnosis.health import doubts, unanswered_questions
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.tables import TALLIES, Tallies
 from tests.records import records_of
 from tests.rules.stage import LOCKD, Stage, inputs
 from tests.rules.test_variants import shortened
+from tests.scenario import Exchange
 
 Story = Callable[[Stage], None]
 
@@ -121,7 +125,16 @@ def question_unanswered(stage: Stage) -> None:
     stage.later(10)
 
 
+def asked_anew(stage: Stage, calls: int) -> None:
+    """As sm-notify asks, each time with another xid."""
+    gone = stage.scenario.host("10.0.9.9")
+    for _ in range(calls):
+        stage.server.call(gone, "portmap2", "GETPORT", transport="udp", prog=100024, vers=1, prot=17)
+        stage.wait(2)
+
+
 FINE: list[Story] = [
+    lambda stage: asked_anew(stage, 2),
     lambda stage: notice_unanswered(stage, 1),
     lambda stage: named_late(stage, 4.9),
     lambda stage: notified(stage, 2.9),
@@ -261,6 +274,9 @@ DOUBTED: dict[str, Story] = {
     "a question for the port of lockd or statd of 10.0.0.9 to 10.0.9.9 was sent 4 times and not answered": (
         question_unanswered
     ),
+    "a question for the port of lockd or statd of 10.0.0.9 to 10.0.9.9 was sent 3 times and not answered": (
+        lambda stage: asked_anew(stage, 3)
+    ),
     "10.0.0.1 does not reclaim 1 lock after the reboot notice of 10.0.0.9": lambda stage: notified(stage, 3.1),
     "1 lock request answered after up to 10.1 s by 10.0.0.9": lambda stage: late(stage, 10.1),
 }
@@ -269,6 +285,18 @@ DOUBTED: dict[str, Story] = {
 @pytest.mark.parametrize(("reason", "story"), DOUBTED.items(), ids=[story.__name__ for story in DOUBTED.values()])
 def test_what_is_doubted_is_said(reason: str, story: Story) -> None:
     assert doubted(story)[0] == reason
+
+
+@pytest.mark.parametrize("procedure", ["SHARE", "UNSHARE", "FREE_ALL"])
+def test_other_requests_that_lockd_answers_at_once(procedure: str) -> None:
+    def story(stage: Stage, *, is_answered: bool) -> None:
+        call = stage.client.call(stage.server, "nlm4", procedure)
+        if is_answered:
+            call.reply()
+        stage.later(12)
+
+    assert doubted(partial(story, is_answered=True)) == []
+    assert doubted(partial(story, is_answered=False)) == [f"1 {procedure} not answered by 10.0.0.9"]
 
 
 def test_other_ways_to_the_same_doubts() -> None:
@@ -330,6 +358,132 @@ def test_a_reply_long_after_the_begin_to_a_call_from_before(into_s: float, is_do
     whole = stage.wire()
     cut = whole[:24] + b"".join(list(records_of(whole))[before:])
     assert any(reason.startswith("10.0.0.9 answered 10.0.0.1 5.") for reason in doubts(inputs(cut))) == is_doubted
+
+
+PINGED: dict[str, tuple[dict[str, Any], str]] = {
+    "its sender waits on its connection": ({}, "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent once"),
+    "for 10.1 s": ({"ends_s": 10.1}, "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent once"),
+    "for 9.9 s, when the capture ends": ({"ends_s": 9.9}, ""),
+    "retransmitted by a kernel": ({"resend": [10.2, 30.1]}, "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent 3 times"),
+    "sent three times over UDP": (
+        {"transport": "udp", "resend": [3, 6]},
+        "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent 3 times",
+    ),
+    "sent twice over UDP, as rpcinfo does": ({"transport": "udp", "resend": [5]}, ""),
+    "given up twice": ({"calls": 2, "gives_up": True}, ""),
+    "given up three times": (
+        {"calls": 3, "gives_up": True},
+        "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent 3 times",
+    ),
+    "given up three times by a server": (
+        {"sender": "server", "to": "other", "calls": 3, "gives_up": True},
+        "a NULL of 10.0.0.9 to lockd of 10.0.0.2 was sent 3 times",
+    ),
+    "by a monitoring host that gives up": ({"sender": "monitoring", "calls": 9, "gives_up": True}, ""),
+    "by a monitoring host over UDP": (
+        {"sender": "monitoring", "calls": 9, "transport": "udp", "resend": [5]},
+        "",
+    ),
+    "by a monitoring host that waits": (
+        {"sender": "monitoring"},
+        "a NULL of 10.0.9.9 to lockd of 10.0.0.9 was sent once",
+    ),
+    "by a monitoring host that retransmits": (
+        {"sender": "monitoring", "transport": "udp", "resend": [3, 6]},
+        "a NULL of 10.0.9.9 to lockd of 10.0.0.9 was sent 3 times",
+    ),
+    "of a host that sends nothing": (
+        {"to": "gone", "transport": "udp", "resend": [3, 6]},
+        "a NULL of 10.0.0.1 to lockd of 10.0.9.8 was sent 3 times",
+    ),
+    "of a host that sends nothing, given up": ({"to": "gone", "transport": "udp", "resend": [5], "calls": 9}, ""),
+    "of statd": ({"protocol": "nsm1"}, "a NULL of 10.0.0.1 to statd of 10.0.0.9 was sent once"),
+    "UNMON of statd": (
+        {"protocol": "nsm1", "procedure": "SM_UNMON_ALL"},
+        "a SM_UNMON_ALL of 10.0.0.1 to statd of 10.0.0.9 was sent once",
+    ),
+    "of the port mapper": (
+        {"protocol": "portmap2"},
+        "a NULL of 10.0.0.1 to the port mapper of 10.0.0.9 was sent once",
+    ),
+    "of NFS, which RPC005 judges": ({"protocol": "nfs3"}, ""),
+    "answered after all": ({"transport": "udp", "resend": [3, 6], "then": lambda ping, _: ping.reply()}, ""),
+    "asked again, and answered": (
+        {"transport": "udp", "resend": [3, 6], "then": lambda _, ask: ask("NULL", xid=1).reply()},
+        "",
+    ),
+    "another call of that daemon is answered later": (
+        {"transport": "udp", "resend": [3, 6], "then": lambda _, ask: ask("TEST").reply(stat="GRANTED")},
+        "",
+    ),
+    "another call of that daemon, without answer": (
+        {"transport": "udp", "resend": [3, 6], "then": lambda _, ask: ask("NULL", xid=1)},
+        "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent 4 times",
+    ),
+}
+
+
+def pinged(
+    stage: Stage,
+    *,
+    protocol: str = "nlm4",
+    procedure: str = "NULL",
+    sender: str = "client",
+    to: str = "server",
+    transport: Literal["tcp", "udp"] = "tcp",
+    resend: Sequence[float] = (),
+    calls: int = 1,
+    gives_up: bool = False,
+    then: Callable[[Exchange, Callable[..., Exchange]], object] | None = None,
+    ends_s: float = 75,
+) -> bytes:
+    """Beside locks and files that work, a host calls a daemon that answers such calls at once, and has no reply."""
+    server = stage.scenario.host("10.0.9.8") if to == "gone" else getattr(stage, to)
+    asker = stage.scenario.host("10.0.9.9") if sender == "monitoring" else getattr(stage, sender)
+    stage.nfs()
+    stage.other.lock(stage.server, "/srv/other").granted().unlock().granted()
+    if to != "gone":
+        asker.syn(server, LOCKD)
+    for _ in range(calls):
+        ping = asker.call(server, protocol, procedure, transport=transport).unanswered(resend=resend)
+        if gives_up:
+            stage.wait(10)
+            ping.flow.close()
+    if then:
+        stage.wait(20)
+        then(ping, lambda procedure, **options: asker.call(server, "nlm4", procedure, **options))
+    stage.wait(ends_s - (stage.scenario.now - ping.time) / 1e9)
+    stage.nfs()
+    return stage.wire()
+
+
+@pytest.mark.parametrize(("options", "reason"), PINGED.values(), ids=PINGED)
+def test_a_daemon_that_does_not_answer_while_somebody_waits(options: Mapping[str, Any], reason: str) -> None:
+    """What happens while a call has no reply, and after it."""
+    expected = [f"{reason} and not answered"] if reason else []
+    assert list(doubts(inputs(pinged(Stage(), **options)))) == expected
+
+
+def test_two_captures_show_one_call_that_was_not_answered() -> None:
+    stage = Stage()
+    for client in (stage.client, stage.other):
+        stage.nfs(client, 3)
+    pinged(stage, resend=[10.2], transport="udp")
+    assert list(doubts(inputs([stage.wire(stage.client), stage.wire(stage.server)]))) == []
+    pinged(stage, resend=[10.2], transport="udp")
+    (reason,) = doubts(inputs([stage.wire(stage.client), stage.wire(stage.server)]))
+    assert reason == "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent 4 times and not answered"
+
+
+@pytest.mark.parametrize(("prog", "after_s", "is_doubted"), [(100021, 1, False), (100021, -1, True), (100024, 1, True)])
+def test_what_a_daemon_answered_later_may_have_been_counted(prog: int, after_s: int, is_doubted: bool) -> None:
+    known = inputs(pinged(Stage()))
+    asked = known.exchanges.where(known.exchanges["procedure"] == "NULL").row(0)
+    seen = {"client": asked.client, "server": asked.server, "prog": prog, "last": asked.time + after_s * 10**9}
+    blank = {"text": None, "f64": 0.0}
+    row = [seen.get(column.name, blank.get(column.kind, 0)) for column in TALLIES.columns]
+    known.counted = Tallies.of(TALLIES, [row])
+    assert bool(unanswered_questions(known)) == is_doubted
 
 
 def test_the_verdict_says_why_it_cannot_tell() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -353,7 +355,83 @@ def test_what_hangs_in_one_capture_is_a_fault_though_another_has_the_reply(tmp_p
 
 def test_the_rules_that_say_never() -> None:
     never = {name for name, check in rules().items() if check.rule.says_never}
-    assert never == {"LCK001", "LCK003", "LCK007", "LCK008", "LCK010", "MON004", "MON008"}
+    assert never == {"CBK001", "LCK001", "LCK003", "LCK007", "LCK008", "LCK010", "MON004", "MON008"}
+
+
+def called_back_in_vain(site: Site) -> None:
+    """A callback that arrives at any later time shows that the port was open."""
+    site.slow.blocked()
+    site.slow.call_back().unanswered(resend=[10.0, 30.0])
+
+
+def blocked_once(site: Site) -> None:
+    site.slow.blocked()
+
+
+def blocked_again(site: Site) -> None:
+    """That the wait lasts is what the server says."""
+    site.slow.blocked()
+    site.at(100)
+    site.clients[0].lock(site.server, "/srv/slow").blocked()
+
+
+def blocked_and_granted(site: Site) -> None:
+    site.slow.blocked()
+    site.at(140)
+    site.slow.granted()
+
+
+def files_in_vain(site: Site) -> None:
+    """They are not answered in time, whenever they are."""
+    site.slow.granted()
+    site.clients[0].call(site.server, "nfs3", "GETATTR", object=b"f").unanswered(resend=[30.0])
+
+
+def looked_up_in_vain(site: Site, transport: Literal["tcp", "udp"] = "udp") -> None:
+    """The first of these is sent after 62 s."""
+    site.slow.granted()
+    site.at(62)
+    mapping = {"prog": 100021, "vers": 4, "prot": 6}
+    asking = site.clients[0].call(site.server, "portmap2", "GETPORT", transport=transport, **mapping)
+    asking.unanswered(resend=[3.0, 9.0])
+
+
+def knocked_in_vain(site: Site) -> None:
+    site.slow.granted()
+    site.at(62)
+    site.clients[0].syn(site.server, 111, resend=[1.0, 3.0, 7.0])
+
+
+@pytest.mark.parametrize(
+    ("story", "rule", "ends_s", "certainty"),
+    [
+        (called_back_in_vain, "CBK001", 150, "likely"),
+        (blocked_once, "LCK011", 150, "likely"),
+        (blocked_again, "LCK011", 150, "certain"),
+        (blocked_and_granted, "LCK011", 150, "certain"),
+        (files_in_vain, "RPC005", 150, "certain"),
+        (looked_up_in_vain, "REG005", 62 + 29.9, "likely"),
+        (looked_up_in_vain, "REG005", 62 + 30.1, "certain"),
+        (partial(looked_up_in_vain, transport="tcp"), "REG005", 62 + 29.9, "likely"),
+        (knocked_in_vain, "REG005", 62 + 29.9, "likely"),
+        (knocked_in_vain, "REG005", 62 + 30.1, "certain"),
+    ],
+)
+def test_what_a_finding_says_of_a_stretch_of_time_stays_certain(
+    tmp_path: Path, story: Callable[[Site], None], rule: str, ends_s: float, certainty: str
+) -> None:
+    site = Site()
+    story(site)
+    site.at(ends_s)
+    site.asked(*site.clients)
+    first = site.scenario.capture()
+    (alone,) = (each for each in nfsrpc.read(first).diagnosis.findings if each.rule == rule)
+    assert alone.certainty == "certain"
+    site.at(300)
+    site.asked(site.clients[0])
+    trace = together(written(tmp_path, [first, site.scenario.capture(since=250)]))
+    (found,) = (each for each in trace.diagnosis.findings if each.rule == rule)
+    assert found.certainty == certainty
 
 
 @pytest.mark.parametrize("lacks", ["trace.pcap1", "other.pcap1"])

@@ -14,7 +14,8 @@ Not flagged when
     The callback arrives in the end, at once after a lost packet. A later callback reaches the same port: it was not
     closed, the network or the host was away (NET003). The client that waits has died (LCK010). Nothing shows
     that the client still waited, and the capture lost packets, or the server had results to send (LOCK_MSG and the
-    like are answered by calls, too): cannot tell.
+    like are answered by calls, too): cannot tell. Where a capture whose clock cannot be compared shows the same two
+    hosts (CAP007), it is likely: a later callback may be there.
 
 How to confirm
     From the server: rpcinfo -t CLIENT 100021; nc -vz CLIENT PORT.
@@ -53,6 +54,7 @@ RULE = Rule(
     "error",
     explains=("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
     log=("callback-silent",),
+    says_never=True,
     judges="whole lock requests",
     passes="every waiting client that was called answered",
 )

@@ -11,8 +11,8 @@ Why it matters
     a lock that another client waited for is not named where only another one of them shows it: LCK011 and LCK016 say
     who it was if the clocks agree. Where clients of several of them locked one file, rules that compare what clients
     hold (LCK003, LCK009 and others) cannot pass, and the verdict is not healthy. Where another shows the same two
-    hosts, a finding that something never came (LCK001, LCK003, LCK007, LCK008, LCK010, MON004, MON008) is likely at
-    most, or says of which clients it is: whether the other was taken later, and has what came, is not known.
+    hosts, a finding that something never came (CBK001, LCK001, LCK003, LCK007, LCK008, LCK010, MON004, MON008) is
+    likely at most, or says of which clients it is: whether the other was taken later, and has what came, is not known.
 
 Not flagged when
     All captures have exchanges in common, directly or by way of others, or a message that both show within 1 s, or were

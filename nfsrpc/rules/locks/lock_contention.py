@@ -8,7 +8,9 @@ Why it matters
 
 Not flagged when
     The holder's host is silent (LCK010). A wait of less than 5 s is not reported; what a wait lasts after the range is
-    free does not count (LCK003, CBK001). Clients that do not wait and retry by themselves are LCK016.
+    free does not count (LCK003, CBK001). Clients that do not wait and retry by themselves are LCK016. Where a client
+    that was answered BLOCKED once neither retries nor is granted the lock, and a capture whose clock cannot be compared
+    shows the same two hosts (CAP007), it is likely.
 
 How to confirm
     On the holder's host: lslocks; fuser -v FILE.
@@ -118,6 +120,7 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     )
     return RULE.finding(
         severity="warning" if wait >= long_s else "info",
+        says_never=longest.row.state == "waiting" and not longest.row.polls,
         host=next(iter(holding)) if len(holding) == 1 and not others else None,
         title=f"{several(number, 'lock')} on {file} waited up to {duration(wait)} behind {by_whom}",
         explanation=(

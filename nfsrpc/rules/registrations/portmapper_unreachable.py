@@ -13,7 +13,9 @@ Why it matters
 Not flagged when
     The portmapper answers this client soon after, over whatever transport. The host boots. The capture lacks the other
     direction, and no SYN is repeated. The host that asks sends no RPC message at all: then it may be a port scan. A
-    reboot notice is sent from an address to which that host never sends (MON004).
+    reboot notice is sent from an address to which that host never sends (MON004). Where the capture ends sooner
+    after the first try than `cured_s`, and one whose clock cannot be compared shows the same hosts (CAP007), it is
+    likely.
 
 How to confirm
     rpcinfo -p HOST, from the host that asks.
@@ -39,7 +41,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfsrpc.columns import number_of
-from nfsrpc.facts.basic import booting, listed
+from nfsrpc.facts.basic import Span, booting, listed
 from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
@@ -76,6 +78,7 @@ def check(
     portmappers: Portmappers,
     dependent_locks: DependentLocks,
     boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -92,7 +95,8 @@ def check(
         if not (outage.persists(tries, during_s) or outage.hangs(hang_s) or len(outage.denied)):
             continue
         if of_clients:
-            yield finding(outage, any(map(portmappers.is_alive, outage.failures)), dependent_locks)
+            is_open = span is None or outage.answer_until(cured_s) > span.last
+            yield finding(outage, any(map(portmappers.is_alive, outage.failures)), dependent_locks, is_open)
         else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
@@ -130,12 +134,19 @@ class Outage(NamedTuple):
         first, last = min(failure.first for failure in failures), max(failure.last for failure in failures)
         return last - first >= during_s * SECOND
 
+    def answer_until(self, cured_s: float) -> float:
+        """When an answer to the first failed call would no longer be soon."""
+        return min(max(failure.first + cured_s * SECOND, failure.last) for failure in self.failures)
+
     def hangs(self, hang_s: float) -> bool:
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def finding(outage: Outage, alive: bool, locks: DependentLocks) -> Finding:
-    """The finding on one portmapper; `alive`: its host sent anything to those that asked."""
+def finding(outage: Outage, alive: bool, locks: DependentLocks, is_open: bool) -> Finding:
+    """The finding on one portmapper; `alive`: its host sent anything to those that asked.
+
+    `is_open`: an answer that comes soon might come after the end of the capture.
+    """
     host, failures, askers = outage.host, outage.failures, outage.askers
     waiting = locks.without_result(host, askers, outage.first - SECOND, outage.last)
     own = {host} if len(outage.denied) else set()
@@ -143,6 +154,7 @@ def finding(outage: Outage, alive: bool, locks: DependentLocks) -> Finding:
     kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
     return RULE.finding(
         certainty="certain" if alive else "likely",
+        says_never=is_open,
         host=host,
         title=title(outage),
         explanation=(
