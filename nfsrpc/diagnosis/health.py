@@ -148,10 +148,13 @@ def held_twice(inputs: Inputs) -> str:
 
 
 def waits_beyond(inputs: Inputs) -> str:
-    """A LOCK was not granted when the capture ended in which it began, nor in one that goes on for much longer."""
+    """A LOCK was not granted when the capture ended in which it began, nor in one that goes on for much longer.
+
+    Also where nothing is known of a pause between them: it may have been granted meanwhile, or not.
+    """
     locks = inputs.locks
     rows = locks.where((locks["state"] == "waiting") & locks.valid("requested") & locks.valid("blocked"))
-    ends = inputs.coverage.ends(rows)
+    ends = inputs.coverage.last_ends(rows)
     waited = np.where(ends == NEVER, 0, ends - rows["requested"]) / SECOND
     longer = waited - np.nan_to_num(rows["wait_s"]) >= LATE_S
     if not longer.any():

@@ -7,7 +7,7 @@ client, and nothing of the others: not that one of them has released its lock, n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -42,22 +42,37 @@ class Coverage:
                 found[frozenset((one, other))].add(self.of_vantage[number])
         return {hosts: joined(spans) for hosts, spans in found.items()}
 
-    def ends(self, locks: Locks) -> Array:
+    def ends(self, locks: Locks, of_released: bool = False) -> Array:
         """For each session until when what passes between its client and its server is known, from its grant on.
 
-        NEVER ends what the only capture shows: nothing is known of what comes behind it.
+        `of_released`: from its release on, where that is seen. NEVER ends what the only capture shows: nothing is known
+        of what comes behind it.
         """
         ends = np.full(len(locks), NEVER)
-        if len(self.of_vantage) < 2 or not len(locks):
-            return ends
         since = np.where(locks.valid("granted"), locks["granted"], locks["time"])
-        pairs, firsts = group(locks["client"].codes, locks["server"].codes)
-        hosts = zip(locks["client"][firsts].tolist(), locks["server"][firsts].tolist(), strict=True)
-        for rows, pair in zip(members(pairs), hosts, strict=True):
-            begun, ended = self._of_hosts.get(frozenset(pair), (since[:0], since[:0]))
+        if of_released:
+            since = np.where(locks.valid("released"), locks["released"], since)
+        for rows, begun, ended in self._by_hosts(locks):
             at = np.searchsorted(begun, since[rows], "right")
             ends[rows] = np.maximum(since[rows], np.append(ended, since.min())[at - 1])
         return ends
+
+    def last_ends(self, locks: Locks) -> Array:
+        """As `ends`, of the last capture that shows both, whatever pauses are before it."""
+        ends = np.full(len(locks), NEVER)
+        for rows, _, ended in self._by_hosts(locks):
+            ends[rows] = ended[-1] if len(ended) else locks["time"][rows]
+        return ends
+
+    def _by_hosts(self, locks: Locks) -> Iterator[tuple[Array, Array, Array]]:
+        """The rows of each client and server, with the begins and the ends; none where there is one capture only."""
+        if len(self.of_vantage) < 2 or not len(locks):
+            return
+        nothing = np.zeros(0, dtype=np.int64)
+        pairs, firsts = group(locks["client"].codes, locks["server"].codes)
+        hosts = zip(locks["client"][firsts].tolist(), locks["server"][firsts].tolist(), strict=True)
+        for rows, pair in zip(members(pairs), hosts, strict=True):
+            yield rows, *self._of_hosts.get(frozenset(pair), (nothing, nothing))
 
     def held_by(self, locks: Locks) -> Array:
         """The column `held_by`, without holders that may have released the range, unseen, when it was asked for."""

@@ -51,8 +51,16 @@ class Waiter(NamedTuple):
 
         What the client's own capture alone shows of the wait does not count: another one may have been granted it.
         """
+        return self._since_release_s(min(self.end, self.seen_until))
+
+    @property
+    def unheld_s(self) -> float:
+        """As `free_s`, also where another one may have been granted the range: how long this holder did not have it."""
+        return self._since_release_s(self.end)
+
+    def _since_release_s(self, end: int) -> float:
         released = self.holder.released if self.holder is not None else None
-        return 0.0 if released is None else (min(self.end, self.seen_until) - released) / SECOND
+        return 0.0 if released is None else (end - released) / SECOND
 
     @property
     def is_unseen(self) -> bool:
@@ -71,7 +79,7 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]], coverage: Coverage) -
     numbers = np.flatnonzero(locks.valid("requested") & ((blocked & long) | deadlock))
     held_by = coverage.held_by(locks)[numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
-    rows, seen_until = rows_of(locks, numbers), coverage.ends(locks)
+    rows, seen_until = rows_of(locks, numbers), coverage.ends(locks, of_released=True)
     found = []
     for (number, row), behind in zip(rows.items(), held_by.tolist(), strict=True):
         holder = holders.get(behind)

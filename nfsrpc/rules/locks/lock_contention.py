@@ -30,7 +30,7 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ def check(
     blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
     free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
     followed = {waiter.number for waiter, others in zip(free, held_by_others(locks, free), strict=True) if others}
-    waits = [ContendedWait(waiter, waiter.number in followed or waiter.is_unseen) for waiter in blocked]
+    waits = [ContendedWait(waiter, others_of(waiter, followed)) for waiter in blocked]
     waiting = [
         wait
         for wait in waits
@@ -77,16 +77,23 @@ def check(
 
 
 class ContendedWait(NamedTuple):
-    """A waiter, and whether another session held the range after the first holder, or may have."""
+    """A waiter, and the words for who held the range after the first holder, if anybody did or may have."""
 
     waiter: Waiter
-    others: bool
+    others: str
 
     @property
     def seconds(self) -> float:
         """The seconds of the wait in which the range was held: the rest has other causes (LCK003, CBK001)."""
         wait: float = self.waiter.row.wait_s or 0.0
-        return wait if self.others else wait - max(0.0, self.waiter.free_s)
+        return wait if self.others else wait - max(0.0, self.waiter.unheld_s)
+
+
+def others_of(waiter: Waiter, followed: Collection[int]) -> str:
+    """Who held the range after the first holder; of a wait that has ended, only what is seen counts."""
+    if waiter.number in followed:
+        return " and later holders"
+    return " and perhaps later holders" if waiter.is_unseen and waiter.row.granted is None else ""
 
 
 def file_of(wait: ContendedWait) -> tuple[str, str]:
@@ -111,8 +118,8 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
-    others = any(each.others for each in waits)
-    by_whom = f"{named(holders) if holders else UNSEEN}{' and later holders' if others else ''}"
+    others = min((each.others for each in waits if each.others), key=len, default="")
+    by_whom = f"{named(holders) if holders else UNSEEN}{others}"
     until = (
         ""
         if longest.row.granted or (longest.free_s and not worst.others)
