@@ -42,16 +42,13 @@ class Coverage:
                 found[frozenset((one, other))].add(self.of_vantage[number])
         return {hosts: joined(spans) for hosts, spans in found.items()}
 
-    def ends(self, locks: Locks, of_released: bool = False) -> Array:
+    def ends(self, locks: Locks) -> Array:
         """For each session until when what passes between its client and its server is known, from its grant on.
 
-        `of_released`: from its release on, where that is seen. NEVER ends what the only capture shows: nothing is known
-        of what comes behind it.
+        NEVER ends what the only capture shows: nothing is known of what comes behind it.
         """
         ends = np.full(len(locks), NEVER)
         since = np.where(locks.valid("granted"), locks["granted"], locks["time"])
-        if of_released:
-            since = np.where(locks.valid("released"), locks["released"], since)
         for rows, begun, ended in self._by_hosts(locks):
             at = np.searchsorted(begun, since[rows], "right")
             ends[rows] = np.maximum(since[rows], np.append(ended, since.min())[at - 1])

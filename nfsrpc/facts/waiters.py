@@ -79,7 +79,7 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]], coverage: Coverage) -
     numbers = np.flatnonzero(locks.valid("requested") & ((blocked & long) | deadlock))
     held_by = coverage.held_by(locks)[numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
-    rows, seen_until = rows_of(locks, numbers), coverage.ends(locks, of_released=True)
+    rows, seen_until = rows_of(locks, numbers), coverage.ends(locks)
     found = []
     for (number, row), behind in zip(rows.items(), held_by.tolist(), strict=True):
         holder = holders.get(behind)
