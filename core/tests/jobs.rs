@@ -260,6 +260,28 @@ fn decoding_stops_where_so_much_waited_when_it_was_asked_before() {
     assert!(some[..some.len() - 1].iter().all(|rows| *rows == 4), "one more than when it was asked: {some:?}");
 }
 
+/// More strings than several back ends have apart where rows are taken at any time.
+#[test]
+fn no_rows_are_taken_before_decoding_stops() {
+    const STRINGS: u32 = 135_000;
+    let mut wire = Wire { udp_checksum: 0, ..Wire::default() };
+    for (xid, file) in (1..).zip((0..STRINGS).chain(0..100)) {
+        let (client, at) = (Ipv4Addr::new(10, 1, 0, (file % 7) as u8), f64::from(xid) * 6e-5);
+        wire.udp(at, (client, 800), (SERVER, 2049), &call(xid, 2, &words(&[4, file])));
+        if file < 100 {
+            wire.udp(at, (SERVER, 2049), (client, 800), &reply(xid, &words(&[0])));
+        }
+    }
+    let accesses = |jobs| {
+        let how = Feeding { jobs, size: 1 << 17, shared: true, drained: false };
+        let stops = stops(&wire.bytes, how, usize::MAX - 1, 1_000);
+        stops.iter().map(|told| told.tables["accesses"].clone()).collect::<Vec<_>>()
+    };
+    let one = accesses(1);
+    assert_eq!(one.iter().map(Vec::len).collect::<Vec<_>>(), [100]);
+    assert_eq!(accesses(3), one);
+}
+
 #[test]
 fn that_traffic_has_something_of_everything() {
     let told = told(&traffic(7, 1_500), PLAIN);
