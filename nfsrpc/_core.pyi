@@ -50,7 +50,7 @@ class Decoder:
     def feed(self, data: bytes) -> bool:
         """Any chunk of the file, without the GIL. Returns whether decoding stopped: `drain`, then `go_on`.
 
-        Raises NotACapture, and ValueError where decoding has stopped.
+        Until then this, `next_capture` and `close` raise ValueError. Raises NotACapture.
         """
     def go_on(self) -> bool:
         """The rest of the chunk in which decoding stopped; as `feed`."""

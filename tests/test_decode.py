@@ -334,7 +334,7 @@ def test_a_text_that_found_no_room_in_the_core_is_null() -> None:
         (clients, 8_000, 3_904),  # exchanges, but for those in reach
         (dumps, 4_000, 1_000),  # a quarter of the items
         (long_names, 400, 2_971),  # each KiB is four, but for what short ones have
-        (machine_names, 50_000, 32_868),  # sums, but for those that go on
+        (machine_names, 50_000, 55_402),  # sums, but for those that go on, and an eighth of the names
     ],
 )
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -348,6 +348,25 @@ def test_what_waits_in_the_core_weighs_as_much_as_it_takes(
     decoder.feed(w.capture())
     decoder.next_capture()
     assert decoder.undrained() == waiting
+
+
+def test_nothing_follows_a_chunk_of_which_a_rest_is_to_be_decoded() -> None:
+    w = Writer()
+    clients(w, 50)
+    data = w.capture()
+    layouts, specs = compile_protocols(PROTOCOLS, WANTED)
+    decoder = Decoder(layouts, specs, stop_at=(0, 10))
+    assert decoder.feed(data)
+    for following in (lambda: decoder.feed(data), decoder.next_capture, decoder.close):
+        with pytest.raises(ValueError, match="decoding has stopped: take rows, and go on, first"):
+            following()
+    exchanges = 0
+    while True:
+        exchanges += len(decoder.drain()["exchanges"]["exchange"])
+        if not decoder.go_on():
+            break
+    assert not decoder.go_on(), "there is no rest"
+    assert exchanges + len(decoder.close()["exchanges"]["exchange"]) == 50
 
 
 def test_to_escape_a_name_nothing_is_imported() -> None:

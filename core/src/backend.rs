@@ -165,8 +165,9 @@ impl Backend {
         Weight {
             exchanges: output.uncounted,
             messages: bodies.rows(),
-            long: bodies.long_bytes,
             sums: output.counts.undrained() + self.flows.rows.count(),
+            strings: bodies.weight.strings + output.counts.handles,
+            ..bodies.weight
         }
     }
 

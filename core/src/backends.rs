@@ -169,7 +169,7 @@ impl Backends {
 
     /// How many strings there are apart, as far as it is known.
     pub fn strings_apart(&self) -> usize {
-        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.strings());
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.strings_apart());
         self.home.iter().map(Backend::strings_apart).chain(away).sum()
     }
 
@@ -427,29 +427,32 @@ enum Order {
 struct Load {
     exchanges: AtomicUsize,
     messages: AtomicUsize,
+    strings: AtomicUsize,
     long: AtomicUsize,
     sums: AtomicUsize,
-    strings: AtomicUsize,
+    strings_apart: AtomicUsize,
 }
 
 impl Load {
     fn set(&self, backend: &Backend) {
-        let Weight { exchanges, messages, long, sums } = backend.weight();
+        let Weight { exchanges, messages, strings, long, sums } = backend.weight();
         self.exchanges.store(exchanges, Ordering::Relaxed);
         self.messages.store(messages, Ordering::Relaxed);
+        self.strings.store(strings, Ordering::Relaxed);
         self.long.store(long, Ordering::Relaxed);
         self.sums.store(sums, Ordering::Relaxed);
-        self.strings.store(backend.strings_apart(), Ordering::Relaxed);
+        self.strings_apart.store(backend.strings_apart(), Ordering::Relaxed);
     }
 
     fn weight(&self) -> Weight {
-        let [exchanges, messages, long, sums] =
-            [&self.exchanges, &self.messages, &self.long, &self.sums].map(|load| load.load(Ordering::Relaxed));
-        Weight { exchanges, messages, long, sums }
+        let [exchanges, messages, strings, long, sums] =
+            [&self.exchanges, &self.messages, &self.strings, &self.long, &self.sums]
+                .map(|load| load.load(Ordering::Relaxed));
+        Weight { exchanges, messages, strings, long, sums }
     }
 
-    fn strings(&self) -> usize {
-        self.strings.load(Ordering::Relaxed)
+    fn strings_apart(&self) -> usize {
+        self.strings_apart.load(Ordering::Relaxed)
     }
 }
 

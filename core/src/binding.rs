@@ -87,9 +87,7 @@ impl Decoder {
     }
 
     fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<bool> {
-        if self.rest.is_some() {
-            return Err(PyValueError::new_err("rows are to be taken, and what was fed to go on, before more is fed"));
-        }
+        self.ready()?;
         let bytes = data.as_bytes();
         let core = &mut self.core;
         let (used, chunk) = if self.shares {
@@ -112,6 +110,7 @@ impl Decoder {
     }
 
     fn next_capture(&mut self, py: Python<'_>) -> PyResult<&'static str> {
+        self.ready()?;
         let core = &mut self.core;
         py.detach(|| core.next_capture()).map(ending).map_err(refused)
     }
@@ -173,11 +172,20 @@ impl Decoder {
     }
 
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.ready()?;
         let core = &mut self.core;
         let (end, last) = py.detach(|| core.close()).map_err(refused)?;
         let result = batch(py, last)?;
         result.set_item("ending", ending(end))?;
         Ok(result)
+    }
+}
+
+impl Decoder {
+    /// Refuses what is to come after all that was fed while there is a rest of it.
+    fn ready(&self) -> PyResult<()> {
+        let reason = "decoding has stopped: take rows, and go on, first";
+        self.rest.as_ref().map_or(Ok(()), |_| Err(PyValueError::new_err(reason)))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
-use crate::weight::SHORT;
+use crate::weight::Weight;
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
 
 /// One of arguments and one of results.
@@ -21,11 +21,12 @@ pub struct Bodies {
     pub strings: Strings,
     /// The shard at hand.
     pub shard: usize,
-    /// Of strings that came since tables were taken, the bytes beyond those of short ones.
-    pub long_bytes: usize,
+    /// Of the strings that came since tables were taken.
+    pub weight: Weight,
     names: KnownNames,
     secondary_rows: [u32; SHARDS],
-    latest_machine: u32,
+    /// In each shard, the machine of the last call that names one, since tables were taken.
+    latest_machine: [Option<u32>; SHARDS],
 }
 
 impl Bodies {
@@ -52,18 +53,19 @@ impl Bodies {
             return Some(outcome);
         }
         let rows = self.secondary_rows.get_mut(self.shard)?;
-        let (tables, strings, long) = (&mut self.tables, &mut self.strings, &mut self.long_bytes);
-        let mut run = Run { tables, strings, oddities, owner, rows, long };
+        let (tables, strings, weight) = (&mut self.tables, &mut self.strings, &mut self.weight);
+        let mut run = Run { tables, strings, oddities, owner, rows, weight };
         Some(run.run(layout, body, length))
     }
 
     /// The number of a machine's name, which is mostly that of the call before.
     pub fn machine(&mut self, name: &[u8]) -> Option<u32> {
-        if self.strings.get(self.latest_machine) != Some(name) {
-            self.latest_machine = self.strings.intern(name, false)?;
-            self.long_bytes += name.len().saturating_sub(SHORT);
+        let latest = self.latest_machine.get_mut(self.shard)?;
+        if latest.and_then(|number| self.strings.get(number)) != Some(name) {
+            *latest = self.strings.intern(name, false);
+            self.weight.add_string(name.len());
         }
-        Some(self.latest_machine)
+        *latest
     }
 
     /// The number of the handle that a call is about.
@@ -77,7 +79,7 @@ impl Bodies {
 
     /// Takes another pool of strings; returns the one before.
     pub fn replace_strings(&mut self, strings: Strings) -> Strings {
-        self.latest_machine = NO_STRING;
+        self.latest_machine = Default::default();
         std::mem::replace(&mut self.strings, strings)
     }
 
@@ -103,7 +105,7 @@ impl Bodies {
     /// All tables, but for what repeats, if it goes; the next exchange has this number.
     pub fn take_tables(&mut self, next: u32) -> (Vec<Table>, Decision) {
         let mut tables: Vec<Table> = self.tables.iter_mut().map(Table::take).collect();
-        self.long_bytes = 0;
+        (self.weight, self.latest_machine) = Default::default();
         let decision = self.names.decide();
         self.names.take_out(decision, &mut tables, next);
         (tables, decision)
@@ -131,6 +133,35 @@ mod tests {
     use crate::xdr::{Kind, code};
 
     const LOOKUP: (u32, u32, u32) = (100_003, 3, 3);
+
+    #[test]
+    fn what_strings_weigh_does_not_depend_on_which_shards_a_back_end_has() {
+        let weight = |shards: &[usize]| {
+            let mut bodies = Bodies::default();
+            for shard in (0..3).flat_map(|_| shards) {
+                bodies.shard = *shard;
+                bodies.machine(&vec![*shard as u8; 255]);
+            }
+            bodies.weight
+        };
+        let apart = [weight(&[1]), weight(&[2])].into_iter().sum::<Weight>();
+        assert_eq!(apart, Weight { strings: 2, long: 2 * (255 - 64), ..Weight::default() });
+        assert_eq!(weight(&[1, 2]), apart);
+    }
+
+    #[test]
+    fn a_string_that_comes_again_weighs_again_once_rows_were_taken() {
+        let mut bodies = Bodies::default();
+        let mut weighs = |name: &[u8]| {
+            bodies.machine(name);
+            bodies.weight.strings
+        };
+        assert_eq!([weighs(b"a"), weighs(b"a"), weighs(b"b"), weighs(b"a")], [1, 1, 2, 3]);
+        bodies.take_tables(0);
+        assert_eq!(bodies.weight, Weight::default());
+        bodies.machine(b"a");
+        assert_eq!(bodies.weight.strings, 1);
+    }
 
     /// As there may be millions that repeat while batches are taken, but seldom thinned.
     #[test]

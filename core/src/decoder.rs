@@ -29,7 +29,8 @@ use crate::tunnel::UnreadCounts;
 use crate::weight::Weight;
 use crate::xdr::{Layouts, Table};
 
-/// Strings that several back ends may have apart, until they are made one: each has those of the others, too.
+/// Strings that several back ends may have apart, until they are made one: each has those of the others, too. Where decoding
+/// stops, they are made one then only: to take rows decides which names are known, and which sums begin anew.
 const STRINGS_APART: usize = 1 << 17;
 
 /// One interface of one capture file.
@@ -174,15 +175,15 @@ impl Decoder {
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
         }
-        if self.backends.strings_apart() > STRINGS_APART {
+        if self.full == usize::MAX && self.backends.strings_apart() > STRINGS_APART {
             self.settle();
         }
         result
     }
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<Option<usize>, NotACapture> {
-        let Decoder { packets, index, backends, ring, ready, full, .. } = self;
-        packets.read(data, &mut Behind { index, backends, ring, ready: ready.weight, full: *full })
+        let Decoder { packets, index, backends, ring, full, .. } = self;
+        packets.read(data, &mut Behind { index, backends, ring, full: *full })
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -281,8 +282,8 @@ impl Decoder {
 
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { packets, index, backends, ring, ready, full, .. } = self;
-        packets.release(&mut Behind { index, backends, ring, ready: ready.weight, full: *full });
+        let Decoder { packets, index, backends, ring, full, .. } = self;
+        packets.release(&mut Behind { index, backends, ring, full: *full });
     }
 
     /// The exchanges that are not over, as they stand. To be called right after `drain`.
@@ -386,8 +387,6 @@ struct Behind<'a> {
     index: &'a mut FlowIndex,
     backends: &'a mut Backends,
     ring: &'a mut Option<Ring>,
-    /// What back ends had ready, and gave.
-    ready: Weight,
     full: usize,
 }
 
@@ -418,8 +417,7 @@ impl Sink for Behind<'_> {
     /// What waited when this was asked before decides, so that nobody waits for threads.
     #[cold]
     fn goes_on(&mut self) -> bool {
-        let waits = self.backends.marked().map(|weight| [self.ready, weight].into_iter().sum::<Weight>());
-        if waits.is_some_and(|weight| weight.total() >= self.full) {
+        if self.backends.marked().is_some_and(|weight| weight.total() >= self.full) {
             return false;
         }
         self.backends.mark();

@@ -9,7 +9,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
@@ -45,10 +45,19 @@ impl Together {
         self.changes.load(Ordering::Relaxed)
     }
 
+    fn names(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the names: which back end listed one last is chance, too.
+    fn forget(&self) {
+        self.names().clear();
+    }
+
     /// Notes a name that is listed; another one than before is a change.
     fn name(&self, file: u64, args: u64) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() >= MAX_FILES * SHARDS {
+        let mut names = self.names();
+        if names.len() >= MAX_FILES * SHARDS && !names.contains_key(&file) {
             names.clear();
             self.change();
         }
@@ -157,6 +166,7 @@ impl KnownNames {
         if changed {
             // What was asked for before the last change, and what after it, differs between back ends by chance.
             self.known.iter_mut().for_each(HashMap::clear);
+            self.together.forget();
         }
         match (self.tables.is_empty(), changed) {
             (true, _) => Decision::Nothing,
@@ -300,6 +310,38 @@ mod tests {
             assert_eq!(names.decide(), Decision::Stay);
             assert_eq!([lookup(&mut names), lookup(&mut names)], [false, true], "{changes_first}");
         }
+    }
+
+    #[test]
+    fn which_back_end_listed_a_name_last_before_a_change_decides_nothing_after_it() {
+        for last in [0, 1] {
+            let together = Arc::<Together>::default();
+            let mut both: [KnownNames; 2] = Default::default();
+            both.iter_mut().for_each(|names| names.begin([(LOOKUP, 0)].into(), vec![0], Arc::clone(&together), 0));
+            let lookup = |names: &mut KnownNames, shard: usize| {
+                names.repeats(shard, &row(1, LOOKUP), (Some(shard as u64), true), &results(b"one"), NOW)
+            };
+            for at in [1 - last, last] {
+                lookup(&mut both[at], at);
+            }
+            assert_eq!(both.each_mut().map(KnownNames::decide), [Decision::Stay; 2], "two names of a file");
+            assert_eq!([lookup(&mut both[0], 0), lookup(&mut both[0], 0)], [false, true]);
+            assert_eq!(both.each_mut().map(KnownNames::decide), [Decision::Go; 2], "{last}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_known_needs_no_room() {
+        let mut names = names();
+        let lookup = |names: &mut KnownNames, file: usize, shard: usize| {
+            let (shard, handle) = (shard % SHARDS, file.to_be_bytes());
+            names.repeats(shard, &row(1, LOOKUP), (Some(file as u64), true), &results(&handle), NOW)
+        };
+        (0..MAX_FILES * SHARDS).for_each(|file| _ = lookup(&mut names, file, file));
+        lookup(&mut names, 0, 1);
+        assert_eq!(names.decide(), Decision::Go);
+        lookup(&mut names, MAX_FILES * SHARDS, 0);
+        assert_eq!(names.decide(), Decision::Stay, "for one more all begin anew");
     }
 
     #[test]

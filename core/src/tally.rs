@@ -31,8 +31,9 @@ const LISTED: u32 = 100;
 const MAX_LISTED: usize = 1 << 12;
 /// Latencies are told apart to 1/32 of an octave, 2 %: a class is the exponent and five bits of the fraction.
 const FRACTION_BITS: u32 = 5;
-/// Distinct sums in reach: more client hosts times procedures than a capture of ten minutes has. Then they leave as rows.
-const MAX_TALLIES: usize = 1 << 15;
+/// Distinct sums in reach of a shard: in all more client hosts times procedures than a capture of ten minutes has. Then they
+/// leave as rows.
+const MAX_TALLIES: usize = (1 << 15) / SHARDS;
 /// Sums by handle of a shard; at 90 bytes each 24 MB in all. Ten clients that write to a hundred files each, for three quarters
 /// of an hour.
 const MAX_ACCESSES: usize = (1 << 18) / SHARDS;
@@ -166,7 +167,7 @@ impl Sums {
 #[derive(Default)]
 pub struct Counts {
     pub fold: Fold,
-    sums: Sums,
+    sums: [Sums; SHARDS],
     /// How many exchanges there were of each class, by the number of their procedure.
     latencies: Vec<Vec<u64>>,
     /// The shard at hand.
@@ -178,6 +179,8 @@ pub struct Counts {
     access_rows: Accesses,
     /// How many there were in each shard, with those that have left as rows.
     access_counts: [usize; SHARDS],
+    /// Handles that came since rows were taken, each once per pair of hosts, but as often as it comes where it is not counted.
+    pub handles: usize,
 }
 
 impl Counts {
@@ -228,7 +231,11 @@ impl Counts {
 
     /// Counts what was done to these bytes of a handle, if it was.
     pub fn count_access(&mut self, handle: u32, bytes: ByteRange, row: &ExchangeRow, oddities: &mut Oddities) {
-        if handle == NO_STRING || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
+        if handle == NO_STRING {
+            return;
+        }
+        if row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
+            self.handles += 1;
             return;
         }
         let sum = AccessRow {
@@ -248,13 +255,17 @@ impl Counts {
         let Some(count) = self.access_counts.get_mut(self.shard) else { return };
         match self.accesses.entry((row.client, row.server, handle)) {
             Entry::Occupied(mut known) if belongs(known.get(), &sum) => add_access(known.get_mut(), &sum),
-            _ if *count >= MAX_ACCESSES => oddities.push("accesses-full", MAX_ACCESSES as u64),
+            _ if *count >= MAX_ACCESSES => {
+                self.handles += 1;
+                oddities.push("accesses-full", MAX_ACCESSES as u64);
+            }
             Entry::Occupied(mut known) => {
                 self.access_rows.push(known.insert(sum));
                 *count += 1;
             }
             Entry::Vacant(place) => {
                 place.insert(sum);
+                self.handles += 1;
                 *count += 1;
             }
         }
@@ -276,8 +287,8 @@ impl Counts {
             machine: row.machine,
             interval: interval(row.time),
         };
-        let at = self.sums.find(&key).unwrap_or_else(|| self.begin(key, row));
-        let Some((_, tally)) = self.sums.rows.get_mut(at) else { return };
+        let Some(at) = self.sums().and_then(|sums| sums.find(&key)).or_else(|| self.begin(key, row)) else { return };
+        let Some((_, tally)) = self.sums().and_then(|sums| sums.rows.get_mut(at)) else { return };
         tally.exchanges += 1;
         if row.time < tally.first {
             (tally.first, tally.first_frame) = (row.time, row.call_frame);
@@ -292,11 +303,16 @@ impl Counts {
         tally.encrypted += u32::from(row.flags & flag::ENCRYPTED != 0);
     }
 
+    /// Those of the shard at hand.
+    #[inline]
+    fn sums(&mut self) -> Option<&mut Sums> {
+        self.sums.get_mut(self.shard)
+    }
+
     #[cold]
-    fn begin(&mut self, key: Key, row: &ExchangeRow) -> usize {
-        if self.sums.rows.len() >= MAX_TALLIES {
-            self.turn();
-        }
+    fn begin(&mut self, key: Key, row: &ExchangeRow) -> Option<usize> {
+        let full = self.sums().filter(|sums| sums.rows.len() >= MAX_TALLIES).map(Sums::take);
+        self.turn(full.unwrap_or_default());
         let (prog, vers, proc) = key.procedure;
         let sum = TallyRow {
             capture: row.capture,
@@ -315,7 +331,7 @@ impl Counts {
             latency_min: u64::MAX,
             ..TallyRow::default()
         };
-        self.sums.begin(key, sum)
+        Some(self.sums()?.begin(key, sum))
     }
 
     #[inline]
@@ -332,8 +348,7 @@ impl Counts {
         }
     }
 
-    fn turn(&mut self) {
-        let mut sums = self.sums.take();
+    fn turn(&mut self, mut sums: Vec<(Key, TallyRow)>) {
         sums.sort_unstable_by_key(|(key, row)| (row.interval, row.first, *key));
         sums.into_iter().for_each(|(_, row)| self.rows.push(row));
     }
@@ -342,6 +357,7 @@ impl Counts {
         let mut sums: Vec<_> = self.accesses.drain().collect();
         sums.sort_unstable_by_key(|(key, row)| (row.first, *key));
         sums.into_iter().for_each(|(_, row)| self.access_rows.push(row));
+        self.handles = 0;
         self.access_rows.take()
     }
 
@@ -351,7 +367,8 @@ impl Counts {
     }
 
     pub fn take(&mut self) -> (Tallies, Latencies) {
-        self.turn();
+        let sums = self.sums.iter_mut().flat_map(Sums::take).collect();
+        self.turn(sums);
         let mut procedures: Vec<_> = self.fold.procedures.iter().collect();
         procedures.sort_unstable();
         let mut latencies = Latencies::default();
@@ -460,10 +477,14 @@ mod tests {
     fn so_many_sums_are_in_reach() {
         let (mut counts, mut oddities) = (counts(), Oddities::default());
         let of = |machine: u32| ExchangeRow { machine, ..answered(0, 0) };
-        (0..32_768).chain(0..1).for_each(|machine| assert!(counts.count(&of(machine), &mut oddities)));
-        assert_eq!((counts.rows.count(), counts.sums.rows.len()), (0, 32_768));
-        counts.count(&of(32_768), &mut oddities);
-        assert_eq!((counts.rows.count(), counts.sums.rows.len()), (32_768, 1));
+        (0..4_096).chain(0..1).for_each(|machine| assert!(counts.count(&of(machine), &mut oddities)));
+        counts.shard = 1;
+        counts.count(&of(4_096), &mut oddities);
+        let lengths = |counts: &Counts| (counts.rows.count(), [0, 1].map(|shard| counts.sums[shard].rows.len()));
+        assert_eq!(lengths(&counts), (0, [4_096, 1]), "each shard has its own");
+        counts.shard = 0;
+        counts.count(&of(4_096), &mut oddities);
+        assert_eq!(lengths(&counts), (4_096, [1, 1]));
     }
 
     #[test]
@@ -551,6 +572,11 @@ mod tests {
             counts.count_access(9, ByteRange::ANY, &not, &mut oddities);
         }
         counts.count_access(NO_STRING, ByteRange::ANY, &row(TEN, 1), &mut oddities);
+        assert_eq!(counts.handles, 4, "the one that is counted, and of each exchange that is not");
+        counts.access_counts[0] = MAX_ACCESSES;
+        counts.count_access(10, ByteRange::ANY, &row(TEN, 1), &mut oddities);
+        assert_eq!((counts.handles, oddities.count("accesses-full")), (5, 1));
+        counts.access_counts[0] = 2;
         let sum = AccessRow {
             capture: 3,
             client: 4,
@@ -579,7 +605,7 @@ mod tests {
         let mut expected = Accesses::default();
         [sum, next].into_iter().for_each(|row| expected.push(row));
         assert_eq!(counts.take_accesses().into_columns(), expected.take().into_columns());
-        assert_eq!(counts.access_counts[0], 2);
+        assert_eq!((counts.access_counts[0], counts.handles), (2, 0));
         counts.forget();
         assert_eq!(counts.access_counts[0], 0);
     }

@@ -9,7 +9,7 @@ use crate::oddity::Oddities;
 use crate::procedures::ByProcedure;
 use crate::rpc::word;
 use crate::strings::{NO_STRING, Strings};
-use crate::weight::SHORT;
+use crate::weight::Weight;
 
 /// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
 const MAX_ITEMS: u32 = 65_536;
@@ -503,8 +503,8 @@ pub struct Run<'a> {
     pub owner: Owner,
     /// Rows of secondary layouts so far.
     pub rows: &'a mut u32,
-    /// Bytes of strings beyond those of short ones.
-    pub long: &'a mut usize,
+    /// Of the strings.
+    pub weight: &'a mut Weight,
 }
 
 impl Run<'_> {
@@ -651,7 +651,7 @@ impl Machine<'_, '_> {
         self.at += size.next_multiple_of(4);
         if column.is_some() && self.row.is_some() {
             let number = self.run.strings.intern(value, self.secondary);
-            *self.run.long += size.saturating_sub(SHORT);
+            self.run.weight.add_string(size);
             if number.is_none() && self.run.strings.is_first_refusal(self.secondary) {
                 self.run.oddities.push("strings-full", size as u64);
             }
@@ -715,8 +715,8 @@ mod tests {
     fn odd(layout: &Layout, tables: &mut [Table], body: &[u8], mut rows: u32) -> u64 {
         let (mut strings, mut oddities) = (Strings::default(), Oddities::default());
         let (strings, owner) = (&mut strings, Owner::default());
-        let long = &mut 0;
-        Run { tables, strings, oddities: &mut oddities, owner, rows: &mut rows, long }.run(layout, body, body.len());
+        let weight = &mut Weight::default();
+        Run { tables, strings, oddities: &mut oddities, owner, rows: &mut rows, weight }.run(layout, body, body.len());
         oddities.take().len() as u64
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nfsrpc_core::backends::Chunk;
 use nfsrpc_core::batch::{Columns, Values};
 use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::matcher::MAX_SETTLED;
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::{Arguments, Fold};
 use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, Table, code};
@@ -258,6 +259,29 @@ fn decoding_stops_where_so_much_waited_when_it_was_asked_before() {
     assert_eq!((all.len(), all.iter().sum::<usize>()), (1, 20));
     assert_eq!(some.iter().sum::<usize>(), 20);
     assert!(some[..some.len() - 1].iter().all(|rows| *rows == 4), "one more than when it was asked: {some:?}");
+}
+
+/// More strings than several back ends may have apart, where rows are taken at any time.
+#[test]
+fn no_rows_are_taken_before_decoding_stops() {
+    const FILES: u32 = 135_000;
+    // As many as are in reach when they were answered, and some that have left.
+    const ANSWERED: u32 = MAX_SETTLED as u32 + 100;
+    let mut wire = Wire { udp_checksum: 0, ..Wire::default() };
+    for (xid, file) in (1..).zip((0..FILES).chain(0..100)) {
+        let number = if file < ANSWERED { 0 } else { file % 7 };
+        let (client, at) = (Ipv4Addr::new(10, 1, 0, number as u8), f64::from(xid) * 6e-5);
+        wire.udp(at, (client, 800), (SERVER, 2049), &call(xid, 2, &words(&[4, file])));
+        if file < ANSWERED {
+            wire.udp(at, (SERVER, 2049), (client, 800), &reply(xid, &words(&[0])));
+        }
+    }
+    let accesses = |jobs| -> Vec<usize> {
+        let how = Feeding { jobs, size: 1 << 17, shared: true, drained: false };
+        let stops = stops(&wire.bytes, how, usize::MAX - 1, 1_000);
+        stops.iter().map(|told| told.tables["accesses"].len()).collect()
+    };
+    assert_eq!([1, 3].map(accesses), [[ANSWERED as usize]; 2]);
 }
 
 #[test]
