@@ -96,8 +96,8 @@ def unanswered(inputs: Inputs) -> str:
 def unanswered_questions(inputs: Inputs) -> str:
     """A daemon did not answer a NULL, or another call that it answers at once, and answered that host nothing later.
 
-    Its sender waits for the reply; or it sent several in vain, and uses files or locks of that host, or serves it. Who
-    gives up does not wait, as `rpcinfo` after 10 s: of a host that has nothing else to do there, that is monitoring.
+    Its sender waits for the reply; or several stayed unanswered, and it uses files or locks of that host, or serves it.
+    Who gives up does not wait, as `rpcinfo` after 10 s; where a host has nothing else to do there, that is monitoring.
     """
     calls, counted = inputs.exchanges, inputs.counted
     asking = np.logical_or.reduce([(calls["prog"] == prog) & isin(calls["proc"], of) for prog, of in QUESTIONS.items()])
