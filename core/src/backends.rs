@@ -2,14 +2,14 @@
 //!
 //! What the network layer finds goes to threads as batches of events over bounded queues. A batch is one vector of events;
 //! payloads stay in the chunk of the capture that they came in, which the batch holds, or, where they lie in none (a frame
-//! across two chunks, fragments), are copied once into a vector beside them. Whatever else is asked of back ends, they are
-//! called home for: then nothing goes on anywhere, and they are ordinary values.
+//! across two chunks, fragments), are copied once into a vector beside them. How much they have ready at some frame threads tell
+//! when they come there. Whatever else is asked of back ends, they are called home for: then nothing goes on anywhere, and they
+//! are ordinary values.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::backend::Backend;
@@ -126,7 +126,7 @@ impl Backends {
         let waiting = std::mem::take(&mut self.home);
         if self.away.len() == waiting.len() {
             for (worker, backend) in self.away.iter_mut().zip(waiting) {
-                worker.load.set(&backend); // what it had ready before was taken
+                tell(&worker.load, &backend); // what it had ready before was taken
                 worker.send(Order::Begin(Box::new(backend)));
             }
             return;
@@ -163,19 +163,18 @@ impl Backends {
 
     /// How much waits to be taken, as far as it is known.
     pub fn weight(&self) -> Weight {
-        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.weight());
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load().weight);
         self.home.iter().map(Backend::weight).chain(away).sum()
     }
 
     /// How many strings there are apart, as far as it is known.
     pub fn strings_apart(&self) -> usize {
-        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.strings_apart());
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load().strings_apart);
         self.home.iter().map(Backend::strings_apart).chain(away).sum()
     }
 
     /// Notes how much waits to be taken at this frame, which is known later.
     pub fn mark(&mut self) {
-        self.forget_mark();
         if self.home.is_empty() {
             self.away.iter_mut().for_each(Worker::ask);
             self.marked = Mark::Asked;
@@ -184,18 +183,13 @@ impl Backends {
         }
     }
 
-    /// How much waited at the last mark, if there is one.
+    /// How much waited at the last mark, if there is one, which is over then.
     pub fn marked(&mut self) -> Option<Weight> {
         match std::mem::take(&mut self.marked) {
             Mark::Nothing => None,
             Mark::Known(weight) => Some(weight),
             Mark::Asked => Some(self.away.iter_mut().map(Worker::answer).sum()),
         }
-    }
-
-    /// What waited at the last mark was taken.
-    pub fn forget_mark(&mut self) {
-        self.marked();
     }
 
     /// The back end of a shard, at home, and the number of what it is to do there.
@@ -423,43 +417,26 @@ enum Order {
 }
 
 /// How much a thread has ready, as it was a moment ago.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Load {
-    exchanges: AtomicUsize,
-    messages: AtomicUsize,
-    strings: AtomicUsize,
-    long: AtomicUsize,
-    sums: AtomicUsize,
-    strings_apart: AtomicUsize,
+    weight: Weight,
+    strings_apart: usize,
 }
 
 impl Load {
-    fn set(&self, backend: &Backend) {
-        let Weight { exchanges, messages, strings, long, sums } = backend.weight();
-        self.exchanges.store(exchanges, Ordering::Relaxed);
-        self.messages.store(messages, Ordering::Relaxed);
-        self.strings.store(strings, Ordering::Relaxed);
-        self.long.store(long, Ordering::Relaxed);
-        self.sums.store(sums, Ordering::Relaxed);
-        self.strings_apart.store(backend.strings_apart(), Ordering::Relaxed);
+    fn of(backend: &Backend) -> Load {
+        Load { weight: backend.weight(), strings_apart: backend.strings_apart() }
     }
+}
 
-    fn weight(&self) -> Weight {
-        let [exchanges, messages, strings, long, sums] =
-            [&self.exchanges, &self.messages, &self.strings, &self.long, &self.sums]
-                .map(|load| load.load(Ordering::Relaxed));
-        Weight { exchanges, messages, strings, long, sums }
-    }
-
-    fn strings_apart(&self) -> usize {
-        self.strings_apart.load(Ordering::Relaxed)
-    }
+fn tell(load: &Mutex<Load>, backend: &Backend) {
+    *load.lock().unwrap_or_else(PoisonError::into_inner) = Load::of(backend);
 }
 
 /// A thread for one back end. It only ever waits for orders, and ends when there is nobody to give any.
 struct Worker {
     batch: Batch,
-    load: Arc<Load>,
+    load: Arc<Mutex<Load>>,
     orders: Option<SyncSender<Order>>,
     /// Only its owner uses these; a lock makes it one that threads may share.
     home: Mutex<Receiver<Box<Backend>>>,
@@ -470,11 +447,11 @@ struct Worker {
 impl Worker {
     fn new(number: usize) -> std::io::Result<Worker> {
         let (orders, to_do) = sync_channel(BATCHES_AHEAD);
-        let ((done, home), (tell, weights)) = (channel(), channel());
-        let load = Arc::new(Load::default());
+        let ((done, home), (weigh, weights)) = (channel(), channel());
+        let load = Arc::<Mutex<Load>>::default();
         let told = Arc::clone(&load);
         let name = format!("nfsrpc-core-{number}");
-        let thread = thread::Builder::new().name(name).spawn(move || serve(&to_do, &done, &tell, &told))?;
+        let thread = thread::Builder::new().name(name).spawn(move || serve(&to_do, &done, &weigh, &told))?;
         let (home, weights) = (Mutex::new(home), Mutex::new(weights));
         Ok(Worker { batch: Batch::default(), load, orders: Some(orders), home, weights, thread: Some(thread) })
     }
@@ -493,6 +470,10 @@ impl Worker {
         if self.orders.as_ref().is_none_or(|orders| orders.send(order).is_err()) {
             self.fail();
         }
+    }
+
+    fn load(&self) -> Load {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask(&mut self) {
@@ -541,7 +522,7 @@ impl Drop for Worker {
     }
 }
 
-fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, weights: &Sender<Weight>, load: &Load) {
+fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, weights: &Sender<Weight>, load: &Mutex<Load>) {
     let mut at_work: Option<Box<Backend>> = None;
     for order in orders {
         match order {
@@ -549,7 +530,7 @@ fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, weights: &Sender
             Order::Work(batch) => {
                 if let Some(backend) = &mut at_work {
                     batch.work(backend);
-                    load.set(backend);
+                    tell(load, backend);
                 }
             }
             Order::Weigh => {

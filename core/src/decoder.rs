@@ -229,7 +229,7 @@ impl Decoder {
     /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
         self.settle();
-        self.backends.forget_mark();
+        self.backends.marked(); // what waited then is taken
         let rows = match self.backends.at_home() {
             [only] => only.take(),
             _ => std::mem::take(&mut self.ready),

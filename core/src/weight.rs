@@ -67,6 +67,12 @@ mod tests {
             |exchanges, messages, strings, long, sums| Weight { exchanges, messages, strings, long, sums }.total();
         assert_eq!([weight(5, 23, 0, 0, 0), weight(5, 24, 0, 0, 0), weight(5, 24, 0, 256 * 7, 3)], [5, 6, 10]);
         assert_eq!([weight(5, 0, 47, 0, 0), weight(5, 0, 48, 0, 1)], [5, 7]);
+        let long = [64, 65].map(|size| {
+            let mut weight = Weight::default();
+            weight.add_string(size);
+            weight.long
+        });
+        assert_eq!(long, [0, 1], "the longest handle is short");
         let parts = [Weight { exchanges: 1, messages: 2, strings: 3, long: 4, sums: 5 }; 2];
         let sum = Weight { exchanges: 2, messages: 4, strings: 6, long: 8, sums: 10 };
         assert_eq!(parts.into_iter().sum::<Weight>(), sum);

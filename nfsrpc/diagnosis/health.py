@@ -303,7 +303,7 @@ def looked_up_late(inputs: Inputs) -> str:
 
 
 def unanswered_queries(inputs: Inputs) -> str:
-    """A reboot notice, or a query for the port of lockd or statd, was sent again and again and never answered."""
+    """A reboot notice, or a query for the port of lockd or statd, was sent several times and never answered."""
     notices, questions = inputs.monitors, inputs.registrations
     notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
     questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])

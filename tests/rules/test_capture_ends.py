@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,13 @@ class Site:
     def at(self, seconds: float) -> None:
         """Waits until so many seconds after the start."""
         self.scenario.wait(seconds - (self.scenario.now - self.started) / 1e9)
+
+    def show(self, times: Iterable[float], *clients: Host) -> None:
+        """These clients send something to the server at each of these times."""
+        for seconds in times:
+            self.at(seconds)
+            for client in clients:
+                client.getattr(self.server, FILE)
 
     def capture(self, at: Host, since: float | None = None, until: float | None = None) -> bytes:
         return self.scenario.capture(at=at, link="sll2", since=since, until=until)
@@ -64,10 +71,7 @@ def granted_as_well(site: Site) -> None:
     """At 30 s the first client has the lock, too."""
     site.at(30)
     site.one.lock(site.server, FILE).granted()
-    for seconds in (31, 50, 60):
-        site.at(seconds)
-        for client in (site.one, site.two):
-            client.getattr(site.server, FILE)
+    site.show((31, 50, 60), site.one, site.two)
 
 
 @pytest.mark.parametrize(("until", "rules"), [(15, ["LCK009"]), (25, [])])
@@ -113,10 +117,7 @@ def test_the_holders_own_capture_shows_it_as_well(until: float, hosts: Sequence[
 @pytest.mark.parametrize(("since", "hosts"), [(14, ["10.9.0.1"]), (17, [])])
 def test_a_pause_between_two_captures_may_have_the_unlock(since: float, hosts: Sequence[str], tmp_path: Path) -> None:
     site = Site()
-    for seconds in (13, 15, 18):
-        site.at(seconds)
-        site.two.getattr(site.server, FILE)
-        site.one.getattr(site.server, FILE)
+    site.show((13, 15, 18), site.two, site.one)
     granted_as_well(site)
     diagnosis = judged(
         tmp_path,
@@ -201,9 +202,7 @@ def test_a_lock_that_another_one_got_after_the_end_of_the_servers_capture_is_not
     blocked_until_released(site)
     site.at(16)
     later.granted()
-    for seconds in range(20, 150, 5):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
+    site.show(range(20, 150, 5), site.one)
     diagnosis = judged(tmp_path, server=site.capture(site.server, until=15), client=site.capture(site.one))
     assert certain(diagnosis, "LCK003") == []
     assert unsure(diagnosis) == ["LCK003"]
@@ -218,9 +217,7 @@ def test_a_lock_is_free_for_as_long_as_the_servers_capture_shows(
 ) -> None:
     site = Site()
     blocked_until_released(site)
-    for seconds in range(11, 150):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
+    site.show(range(11, 150), site.one)
     diagnosis = judged(tmp_path, server=site.capture(site.server, until=until + 0.1), client=site.capture(site.one))
     assert certain(diagnosis, "LCK003") == hosts
     assert unsure(diagnosis) == ([] if hosts else ["LCK003"])
@@ -233,9 +230,7 @@ def test_a_lock_that_was_granted_on_retry_may_have_been_held_meanwhile(
     """After 101 s, and the server called nobody back; until 100 s the server's capture does not show another holder."""
     site = Site()
     blocked_until_released(site)
-    for seconds in range(11, 101):
-        site.at(seconds)
-        site.two.getattr(site.server, FILE)
+    site.show(range(11, 101), site.two)
     site.at(101)
     site.one.lock(site.server, FILE).granted()
     site.at(120)
@@ -248,10 +243,7 @@ def restarted(site: Site) -> None:
     """After 30 s a LOCK of the first client meets the grace period."""
     site.at(30)
     site.one.lock(site.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
-    for seconds in (40, 100, 160):
-        site.at(seconds)
-        for client in (site.one, site.two):
-            client.getattr(site.server, FILE)
+    site.show((40, 100, 160), site.one, site.two)
 
 
 @pytest.mark.parametrize("until", [15, 25])
@@ -285,10 +277,7 @@ def test_a_wait_that_only_the_clients_capture_shows_to_be_long_is_not_healthy(
     site = Site()
     site.at(8)
     site.one.lock(site.server, FILE).blocked()
-    for seconds in (14, last):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
-        site.two.getattr(site.server, FILE)
+    site.show((14, last), site.one, site.two)
     diagnosis = judged(tmp_path, server=site.capture(site.server, until=15), client=site.capture(site.one))
     assert diagnosis.verdict.state == state
     why = f"1 LOCK not granted for up to {last - 8}.0 s, and not all captures last so long"
@@ -337,10 +326,7 @@ def test_a_holder_whose_unlock_is_captured_later_had_the_lock_until_then(tmp_pat
     site = Site()
     site.at(20)
     waiting = site.one.lock(site.server, FILE).blocked()
-    for seconds in (26, 30):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
-        site.two.getattr(site.server, FILE)
+    site.show((26, 30), site.one, site.two)
     site.at(40)
     site.held.unlock().granted()
     waiting.granted()
@@ -362,10 +348,7 @@ def test_behind_a_holder_a_wait_lasts_until_its_unlock_is_seen(until: int, since
     site = Site()
     site.at(10)
     site.one.lock(site.server, FILE).blocked()
-    for seconds in (12, 26, 30):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
-        site.two.getattr(site.server, FILE)
+    site.show((12, 26, 30), site.one, site.two)
     site.at(40)
     site.held.unlock().granted()
     site.at(41)
@@ -386,9 +369,7 @@ def test_what_became_of_a_lock_in_a_pause_is_not_known(last: float, state: str, 
     site = Site()
     site.at(8)
     site.one.lock(site.server, FILE).blocked()
-    for seconds in (11.2, 12.9, 13.2):
-        site.at(seconds)
-        site.one.getattr(site.server, FILE)
+    site.show((11.2, 12.9, 13.2), site.one)
     before, after = site.capture(site.server, until=9), site.capture(site.server, since=11, until=last + 0.05)
     diagnosis = judged(tmp_path, before=before, after=after)
     assert diagnosis.verdict.state == state

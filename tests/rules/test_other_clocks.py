@@ -249,7 +249,7 @@ def test_a_client_whose_call_was_refused_is_not_in_doubt(tmp_path: Path, again: 
 def test_a_notice_of_reboot_may_have_come_later_to_the_holders_that_are_seen_again(
     tmp_path: Path, again: Sequence[str], certainty: str, in_doubt: str
 ) -> None:
-    """Whoever meets the grace period is seen again in any case: it had no lock."""
+    """The client that meets the grace period is in the later capture, too, and never in doubt: it held no lock."""
     scenario = Scenario()
     server = scenario.host(SERVER, name="srv")
     holders = [scenario.host(address, name=f"cl{address[-1]}") for address in (A, B)]

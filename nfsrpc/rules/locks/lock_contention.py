@@ -52,6 +52,7 @@ RULE = Rule(
 )
 
 UNSEEN = "a holder that this capture does not show"
+LATER, PERHAPS_LATER = " and later holders", " and perhaps later holders"
 
 
 def check(
@@ -92,8 +93,8 @@ class ContendedWait(NamedTuple):
 def others_of(waiter: Waiter, followed: Collection[int]) -> str:
     """Who held the range after the first holder; of a wait that has ended, only what is seen counts."""
     if waiter.number in followed:
-        return " and later holders"
-    return " and perhaps later holders" if waiter.is_unseen and waiter.row.granted is None else ""
+        return LATER
+    return PERHAPS_LATER if waiter.is_unseen and waiter.row.granted is None else ""
 
 
 def file_of(wait: ContendedWait) -> tuple[str, str]:
@@ -118,7 +119,7 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
-    others = min((each.others for each in waits if each.others), key=len, default="")
+    others = next((words for words in (LATER, PERHAPS_LATER) if any(each.others == words for each in waits)), "")
     by_whom = f"{named(holders) if holders else UNSEEN}{others}"
     until = (
         ""
