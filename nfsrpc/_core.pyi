@@ -1,6 +1,6 @@
 """The core: bytes of captures in, batches of columns out (core/src/batch.rs declares them)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 OPERATIONS: dict[str, int]
@@ -93,3 +93,48 @@ class Decoder:
         """Right after `drain`: addresses out of reach get new numbers when seen again; the numbers of the others."""
     def close(self) -> dict[str, Any]:
         """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""
+
+class LockSessions:
+    """Lock sessions of which some are over and healthy, and leave (core/src/lock_sessions.rs)."""
+
+    def __init__(
+        self,
+        steps: Mapping[str, Any],
+        arguments: Sequence[tuple[int, Mapping[str, Any]]],
+        beside: tuple[Mapping[str, Any], Any, Any],
+        names: tuple[list[bytes], list[tuple[str, int]]],
+        known: Sequence[Any],
+        limits: tuple[int, int],
+    ) -> None:
+        """All arrays have the dtypes of the core's batches, and are contiguous.
+
+        `steps`: of LOCKs, UNLOCKs, CANCELs and callbacks "exchange", "capture", "client", "server", "flow", "vers",
+        "time", "reply_time" and "flags" (uint8: 1 LOCK, 2 UNLOCK, 4 called by the server, 8 nothing goes on after it,
+        16 answered once, in time, with success). `arguments`: tables of messages, each with the version that it is of;
+        a field is a pair of its values and a mask of those that are known. `beside`: accesses ("handle", "client",
+        "first", "last"), moments when something was late or failed, and times of restarts, sorted. `names`: the strings
+        and addresses that others are numbers of. `known`: sorted hashes of owners whose sessions have left (`owners`).
+        `limits`: what is not over by this time (ns) stays, and how many stay as the latest of their files.
+        """
+    def exchanges(self) -> Any:
+        """The exchanges of the sessions that leave (uint32)."""
+    def sums(self) -> dict[str, Any]:
+        """What leaves by "capture", "client", "server" and "handle": "first", "last", "sessions", "hold_sum" (ns)."""
+    def owners(self, names: tuple[list[bytes], list[tuple[str, int]]]) -> Any:
+        """Hashes of the owners and ranges of the sessions that leave (uint64, sorted), the same for any numbers."""
+    def owners_of(self, exchanges: Any, names: tuple[list[bytes], list[tuple[str, int]]]) -> Any:
+        """Likewise of the steps that are of these exchanges, which are sorted."""
+    def unlocked_again(self) -> Any:
+        """The exchanges of UNLOCKs of owners that had unlocked before, in a session that may have left (uint32)."""
+    def steps(self) -> dict[str, Any]:
+        """Of each step "exchange", the number of its session ("stretch"), and whether that is "odd", or next to it."""
+
+def few(moments: Any) -> Any:
+    """Some of many moments (int64, ns), sorted: of those close to each other the first one."""
+
+def summed(parts: Sequence[tuple[Mapping[str, Any], Any]], length: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sums of exchanges that were answered in time, as "tallies", in intervals of this length (ns), and "latencies".
+
+    `parts`: contiguous columns of exchanges, with the dtypes of the core's batches, and which rows of them (int64).
+    Latencies have the "interval" of each.
+    """

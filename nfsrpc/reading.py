@@ -53,9 +53,6 @@ ASKED_EVERY = 1 << 12
 # Where all exchanges are listed, so many rows are taken at a time, of some 300 bytes in the core and 100 outside. A
 # quarter of them take a tenth more time.
 PIECE_ROWS = 1 << 17
-# While batches are being thinned, others wait as long as they are not half as much: all would take 20 MB more.
-AHEAD = 0.5
-
 # Addresses of which more are known are looked at: those that no row uses are forgotten. 150 bytes each.
 MAX_ADDRESSES = 1 << 16
 
@@ -466,9 +463,10 @@ class Vantage:
     def _thin(self, counting: Counting) -> None:
         """Takes rows from the decoder, and has them thinned where they are many; some may wait for earlier ones."""
         self.batches.append(drained(self.decoder))
-        if counting.fullness(self.batches) >= AHEAD:
-            self._wait()
-        if self._thinned or counting.fullness(self.batches) < 1:
+        if counting.fullness(self.batches) < 1:
+            return
+        self._wait()
+        if counting.fullness(self.batches) < 1:  # beside what is left of those of before
             return
         in_reach = self.decoder.exchanges_in_reach()
         self.decoder.forget_strings()

@@ -24,7 +24,7 @@ from nfsrpc.columns import constant, lengthened
 from nfsrpc.decode import NO_STRING, Decoded, as_captured, decode, renumbered_message, text_of
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.protocols import compile as compile_protocols
-from nfsrpc.reading import AHEAD, NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
+from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sessions.counting import COUNTING
 from nfsrpc.sources import SourceError
@@ -390,16 +390,14 @@ def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pyte
     chunks = (data[first : first + 512] for first in range(0, len(data), 512))
 
     def fullness(batches: list[Batch]) -> float:
-        if len(batches) >= 4:
-            went_on.clear()
-            going_on.set()
-        elif going_on.is_set():
+        if going_on.is_set():
             waiting.append(len(batches))
             if len(batches) == 2:
                 went_on.set()
         return len(batches) / 4
 
     def thinned(batches: list[Batch], *_: Any) -> list[Batch]:
+        going_on.set()
         beside.append(went_on.wait(0 if beside else 2))
         threading.Event().wait(0 if len(beside) > 1 else 0.1)  # more could come
         going_on.clear()
@@ -408,7 +406,7 @@ def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pyte
     counting = Counting((), fullness, thinned, COUNTING.without_addresses)
     decoded = decode([chunks], WANTED, counting=counting, jobs=jobs)
     assert (len(beside) > 5, beside[0]) == (True, jobs > 1)
-    assert max(waiting) == (4 * AHEAD if jobs > 1 else 0)
+    assert max(waiting) == (4 if jobs > 1 else 0)
     exchanges = decode([data], WANTED).exchanges
     assert all((decoded.exchanges[name] == exchanges[name]).all() for name in ("exchange", "time", "reply_time"))
 

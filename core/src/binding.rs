@@ -14,8 +14,10 @@ use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
+use crate::lock_binding::{LockSessions, few};
 use crate::select::{Select, Selected, Terms};
 use crate::tally::{Arguments, Fold};
+use crate::tally_binding::summed;
 use crate::weight::{BYTES_OF_EXCHANGE, ROWS_OF_EXCHANGE};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
@@ -234,7 +236,7 @@ fn array(py: Python<'_>, values: Values) -> Bound<'_, PyAny> {
     }
 }
 
-fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
+pub fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     for (name, values) in columns {
         result.set_item(name, array(py, values))?;
@@ -361,6 +363,9 @@ fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> P
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Decoder>()?;
+    module.add_class::<LockSessions>()?;
+    module.add_function(wrap_pyfunction!(few, module)?)?;
+    module.add_function(wrap_pyfunction!(summed, module)?)?;
     module.add("OPERATIONS", code::ALL.iter().copied().collect::<BTreeMap<_, _>>())?;
     module.add("ROWS_OF_EXCHANGE", ROWS_OF_EXCHANGE)?;
     module.add("BYTES_OF_EXCHANGE", BYTES_OF_EXCHANGE)?;

@@ -1,6 +1,6 @@
 //! Bytes of a capture to columns, in stages: container → link → tunnel → IP → TCP or UDP → RPC record → exchange → XDR.
 //! No two modules use each other in a circle. No program number, procedure or rule stands in this crate: what a message body
-//! means comes in as a layout (see `xdr`).
+//! means comes in as a layout (see `xdr`), and what a step of a lock is as flags (see `lock_sessions`).
 
 pub mod addresses;
 pub mod answering;
@@ -24,6 +24,7 @@ pub mod infiniband;
 pub mod ip;
 pub mod known_names;
 pub mod link;
+pub mod lock_sessions;
 pub mod matcher;
 pub mod numbering;
 pub mod oddity;
@@ -47,3 +48,7 @@ pub mod xdr;
 
 #[cfg(feature = "python")]
 mod binding;
+#[cfg(feature = "python")]
+mod lock_binding;
+#[cfg(feature = "python")]
+mod tally_binding;

@@ -115,6 +115,60 @@ struct Key {
     interval: i64,
 }
 
+impl Key {
+    #[inline(always)]
+    fn of(row: &ExchangeRow, length: i64) -> Key {
+        Key {
+            capture: row.capture,
+            client: row.client,
+            server: row.server,
+            transport: row.transport,
+            procedure: (row.prog, row.vers, row.proc),
+            status: row.status,
+            machine: row.machine,
+            interval: interval(row.time, length),
+        }
+    }
+
+    /// A sum of nothing, in which this exchange will be the first one.
+    fn sum(&self, row: &ExchangeRow) -> TallyRow {
+        let (prog, vers, proc) = self.procedure;
+        TallyRow {
+            capture: row.capture,
+            client: row.client,
+            server: row.server,
+            transport: row.transport,
+            prog,
+            vers,
+            proc,
+            status: row.status,
+            machine: row.machine,
+            interval: self.interval,
+            first: row.time,
+            first_frame: row.call_frame,
+            last: row.time,
+            latency_min: u64::MAX,
+            ..TallyRow::default()
+        }
+    }
+}
+
+#[inline(always)]
+fn add(tally: &mut TallyRow, latency: u64, row: &ExchangeRow) {
+    tally.exchanges += 1;
+    if row.time < tally.first {
+        (tally.first, tally.first_frame) = (row.time, row.call_frame);
+    }
+    tally.last = tally.last.max(row.time);
+    tally.latency_sum += latency;
+    tally.latency_min = tally.latency_min.min(latency);
+    tally.latency_max = tally.latency_max.max(latency);
+    tally.call_bytes += u64::from(row.call_bytes);
+    tally.reply_bytes += u64::from(row.reply_bytes);
+    tally.cut += u32::from(row.flags & (flag::CALL_CUT | flag::REPLY_CUT) != 0);
+    tally.encrypted += u32::from(row.flags & flag::ENCRYPTED != 0);
+}
+
 /// Sums that were found last, by a part of their key, each in one possible place.
 const LATEST: usize = 1 << 8;
 
@@ -203,7 +257,7 @@ impl Counts {
         if !ordinary || self.is_evidence(procedure, row.status, oddities) {
             return false;
         }
-        self.add(procedure, latency as u64, row);
+        self.add(latency as u64, row);
         self.add_latency(number, class(latency as u64));
         true
     }
@@ -243,7 +297,7 @@ impl Counts {
             client: row.client,
             server: row.server,
             handle,
-            interval: interval(row.time),
+            interval: interval(row.time, INTERVAL_NS),
             first: row.time,
             first_frame: row.call_frame,
             last: row.time,
@@ -276,31 +330,12 @@ impl Counts {
         self.access_counts = [0; SHARDS];
     }
 
-    fn add(&mut self, (prog, vers, proc): Procedure, latency: u64, row: &ExchangeRow) {
-        let key = Key {
-            capture: row.capture,
-            client: row.client,
-            server: row.server,
-            transport: row.transport,
-            procedure: (prog, vers, proc),
-            status: row.status,
-            machine: row.machine,
-            interval: interval(row.time),
-        };
+    fn add(&mut self, latency: u64, row: &ExchangeRow) {
+        let key = Key::of(row, INTERVAL_NS);
         let Some(at) = self.sums().and_then(|sums| sums.find(&key)).or_else(|| self.begin(key, row)) else { return };
-        let Some((_, tally)) = self.sums().and_then(|sums| sums.rows.get_mut(at)) else { return };
-        tally.exchanges += 1;
-        if row.time < tally.first {
-            (tally.first, tally.first_frame) = (row.time, row.call_frame);
+        if let Some((_, tally)) = self.sums().and_then(|sums| sums.rows.get_mut(at)) {
+            add(tally, latency, row);
         }
-        tally.last = tally.last.max(row.time);
-        tally.latency_sum += latency;
-        tally.latency_min = tally.latency_min.min(latency);
-        tally.latency_max = tally.latency_max.max(latency);
-        tally.call_bytes += u64::from(row.call_bytes);
-        tally.reply_bytes += u64::from(row.reply_bytes);
-        tally.cut += u32::from(row.flags & (flag::CALL_CUT | flag::REPLY_CUT) != 0);
-        tally.encrypted += u32::from(row.flags & flag::ENCRYPTED != 0);
     }
 
     /// Those of the shard at hand.
@@ -313,25 +348,7 @@ impl Counts {
     fn begin(&mut self, key: Key, row: &ExchangeRow) -> Option<usize> {
         let full = self.sums().filter(|sums| sums.rows.len() >= MAX_TALLIES).map(Sums::take);
         self.turn(full.unwrap_or_default());
-        let (prog, vers, proc) = key.procedure;
-        let sum = TallyRow {
-            capture: row.capture,
-            client: row.client,
-            server: row.server,
-            transport: row.transport,
-            prog,
-            vers,
-            proc,
-            status: row.status,
-            machine: row.machine,
-            interval: key.interval,
-            first: row.time,
-            first_frame: row.call_frame,
-            last: row.time,
-            latency_min: u64::MAX,
-            ..TallyRow::default()
-        };
-        Some(self.sums()?.begin(key, sum))
+        Some(self.sums()?.begin(key, key.sum(row)))
     }
 
     #[inline]
@@ -382,6 +399,40 @@ impl Counts {
     }
 }
 
+/// Sums of exchanges that were listed, which were answered in time.
+#[derive(Default)]
+pub struct Listed {
+    sums: Sums,
+    latencies: HashMap<(i64, Procedure, u16), u64>,
+}
+
+impl Listed {
+    /// Adds an exchange to the sums of intervals of this length (ns).
+    pub fn add(&mut self, row: &ExchangeRow, length: i64) {
+        let (key, latency) = (Key::of(row, length.max(1)), row.reply_time.saturating_sub(row.time).max(0) as u64);
+        let at = self.sums.find(&key).unwrap_or_else(|| self.sums.begin(key, key.sum(row)));
+        if let Some((_, tally)) = self.sums.rows.get_mut(at) {
+            add(tally, latency, row);
+        }
+        *self.latencies.entry((key.interval, key.procedure, class(latency))).or_default() += 1;
+    }
+
+    /// The sums, and how many had which latency, with the interval of each.
+    pub fn take(mut self) -> (Tallies, Vec<i64>, Latencies) {
+        let mut sums = self.sums.take();
+        sums.sort_unstable_by_key(|(key, _)| *key);
+        let (mut tallies, mut intervals, mut latencies) = (Tallies::default(), Vec::new(), Latencies::default());
+        sums.into_iter().for_each(|(_, row)| tallies.push(row));
+        let mut counts: Vec<_> = self.latencies.into_iter().collect();
+        counts.sort_unstable();
+        for ((interval, (prog, vers, proc), class), exchanges) in counts {
+            intervals.push(interval);
+            latencies.push(LatencyRow { prog, vers, proc, latency: value(class), exchanges });
+        }
+        (tallies.take(), intervals, latencies.take())
+    }
+}
+
 fn belongs(known: &AccessRow, access: &AccessRow) -> bool {
     (known.capture, known.interval) == (access.capture, access.interval)
 }
@@ -398,8 +449,9 @@ fn add_access(sum: &mut AccessRow, access: &AccessRow) {
     }
 }
 
-fn interval(time: i64) -> i64 {
-    time.div_euclid(INTERVAL_NS).saturating_mul(INTERVAL_NS)
+#[inline(always)]
+fn interval(time: i64, length: i64) -> i64 {
+    time.div_euclid(length).saturating_mul(length)
 }
 
 /// The class of a latency: exponent and leading bits of the fraction, as in a floating point number.
@@ -443,7 +495,43 @@ mod tests {
     #[test]
     fn times_are_summed_by_ten_seconds() {
         const TEN: i64 = 10_000_000_000;
-        assert_eq!([0, TEN - 1, TEN, -1].map(interval), [0, 0, TEN, -TEN]);
+        assert_eq!([0, TEN - 1, TEN, -1].map(|time| interval(time, INTERVAL_NS)), [0, 0, TEN, -TEN]);
+    }
+
+    #[test]
+    fn what_was_listed_is_summed_as_what_is_counted() {
+        let (mut counts, mut oddities, mut listed) = (counts(), Oddities::default(), Listed::default());
+        for (number, (client, time)) in (0..).zip([(1, 7), (2, 5), (1, INTERVAL_NS), (1, 3), (2, 6), (1, 2)]) {
+            let row = ExchangeRow { client, call_frame: 9 - number, call_bytes: number, ..answered(0, time) };
+            let row = ExchangeRow { reply_time: time + 100 * i64::from(number), ..row };
+            assert!(counts.count(&row, &mut oddities));
+            listed.add(&row, INTERVAL_NS);
+        }
+        let ((counted, latencies), (summed, intervals, its_latencies)) = (counts.take(), listed.take());
+        let rows = |tallies: &Tallies| {
+            let key = tallies.client.iter().zip(&tallies.interval).zip(&tallies.first).zip(&tallies.first_frame);
+            let sums =
+                tallies.exchanges.iter().zip(&tallies.latency_sum).zip(&tallies.latency_max).zip(&tallies.call_bytes);
+            let mut rows: Vec<_> = key.zip(sums).zip(&tallies.last).map(|row| format!("{row:?}")).collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(rows(&summed), rows(&counted));
+        assert_eq!(summed.count(), 3);
+        assert_eq!((intervals.len(), intervals.iter().max()), (6, Some(&INTERVAL_NS)));
+        let mut told = its_latencies.latency.clone();
+        told.sort_unstable();
+        assert_eq!((told, its_latencies.exchanges), (latencies.latency, latencies.exchanges));
+    }
+
+    #[test]
+    fn intervals_of_listed_exchanges_may_be_longer() {
+        let sums = |length: i64| {
+            let mut listed = Listed::default();
+            [0, 6 * INTERVAL_NS - 1, 6 * INTERVAL_NS].iter().for_each(|time| listed.add(&answered(0, *time), length));
+            listed.take().0.exchanges
+        };
+        assert_eq!((sums(6 * INTERVAL_NS), sums(INTERVAL_NS)), (vec![2, 1], vec![1, 1, 1]));
     }
 
     #[test]

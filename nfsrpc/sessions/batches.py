@@ -8,7 +8,7 @@ very many (`without_addresses`): then the batch has numbers of its own for them 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nfsrpc.decode import NO_STRING, Columns, apply, joined
 from nfsrpc.reading import Batch
 
 Kinds = Mapping[str, Mapping[str, str]]
+Address: TypeAlias = tuple[str, int]
 
 # Columns with numbers of strings, beside the fields of messages.
 STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "counted_locks": "handle"}
@@ -68,28 +69,47 @@ class AddressNumbers(NamedTuple):
         return columns | {name: self.batch[rows] for name, rows in at.items()}
 
 
-def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
-    """Batches of before, if any, and those that came since; both lists are used up."""
-    if not previous:
-        return joined_batches(fresh)
-    before = previous.pop()
-    new = [string for batch in fresh for string in batch["strings"]]
-    strings = list(dict.fromkeys([*before["strings"], *new]))
-    number = dict(zip(strings, range(len(strings)), strict=True)).__getitem__
-    numbers = np.fromiter(map(number, new), dtype=np.uint32, count=len(new))
-    fresh[:] = [with_numbers(batch, numbers, kinds) | {"strings": []} for batch in fresh]
-    before["strings"] = strings
-    addresses = before.pop(NUMBERS, None)
-    if addresses is None:
-        return joined_batches([before, *fresh])
-    known = {address: number for number, address in enumerate(before["addresses"])}
-    found = [known.setdefault(address, len(known)) for batch in fresh for address in batch["addresses"]]
-    before["addresses"] = list(known)
-    decoder, own, following = addresses
-    decoder = np.concatenate([decoder, np.arange(following, following + len(found), dtype=np.uint32)])
-    addresses = AddressNumbers(decoder, np.r_[own, np.array(found, dtype=np.uint32)], following + len(found))
-    fresh[:] = [batch | {"addresses": []} | {table: addresses.of(batch[table]) for table in PARTIES} for batch in fresh]
-    return joined_batches([before, *fresh]) | {NUMBERS: addresses}
+def alike(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> list[Batch]:
+    """Batches of before, if any, and those that came since, with the same numbers: the first one has what they are of.
+
+    Both lists are used up.
+    """
+    parts, before = [*previous, *fresh], previous[0] if previous else {}
+    previous.clear()
+    fresh.clear()
+    if before:
+        new = [string for batch in parts[1:] for string in batch["strings"]]
+        strings = list(dict.fromkeys([*before["strings"], *new]))
+        number = dict(zip(strings, range(len(strings)), strict=True)).__getitem__
+        numbers = np.fromiter(map(number, new), dtype=np.uint32, count=len(new))
+        parts[1:] = [with_numbers(batch, numbers, kinds) for batch in parts[1:]]
+    else:
+        strings = together([batch["strings"] for batch in parts])
+    addresses = [address for batch in parts for address in batch["addresses"]]
+    if NUMBERS in before:
+        known = before["addresses"]
+        own, addresses = with_more(before[NUMBERS], known, addresses[len(known) :])
+        before[NUMBERS] = own
+        parts[1:] = [batch | {table: own.of(batch[table]) for table in PARTIES} for batch in parts[1:]]
+    for batch in parts:
+        batch.update(strings=[], addresses=[])
+    parts[0].update(strings=strings, addresses=addresses)
+    return parts
+
+
+def with_more(
+    numbers: AddressNumbers, known: list[Address], new: list[Address]
+) -> tuple[AddressNumbers, list[Address]]:
+    """Numbers of addresses, and the addresses, with those that the decoder has named since."""
+    number = {address: number for number, address in enumerate(known)}
+    found = [number.setdefault(address, len(number)) for address in new]
+    decoder = np.arange(numbers.following, numbers.following + len(found), dtype=np.uint32)
+    more = AddressNumbers(
+        np.concatenate([numbers.decoder, decoder]),
+        np.concatenate([numbers.batch, np.array(found, dtype=np.uint32)]),
+        numbers.following + len(found),
+    )
+    return more, list(number)
 
 
 def without_addresses(batch: Batch, in_reach: Array) -> Batch:

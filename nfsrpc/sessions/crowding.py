@@ -21,7 +21,7 @@ from nfsrpc.columns import NAT, Array, Mask, distinct, isin
 from nfsrpc.decode import Columns
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.settled_locks import Sieve
+from nfsrpc.sessions.settled_locks import Sifted
 
 # Exchanges listed while others are counted: with the tables made of them a kilobyte each.
 MAX_LISTED = 1 << 14
@@ -46,7 +46,7 @@ class Crowd(NamedTuple):
     owners: Array  # hashes of the owners of locks among them
 
 
-def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
+def crowd(exchanges: Columns, sifted: Sifted) -> Crowd:
     """The rows that leave, with the owners of their locks."""
     counted = exchanges["flags"] & COUNTED != 0
     names, rows = np.flatnonzero(counted), np.flatnonzero(~counted)
@@ -54,14 +54,13 @@ def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
     pair, count = pairs_of(exchanges, rows)
     if len(rows) <= MAX_LISTED and count <= MAX_PAIRS:
         return Crowd(names, rows[:0], rows[:0], np.zeros(0, dtype=np.uint64))
-    unit, odd = units(exchanges, sieve)
+    unit, odd = units(exchanges, sifted)
     gone = np.zeros(len(unit), dtype=np.bool_)
     gone[leaving(rows, odd, unit, exchanges["time"], excess(len(rows), MAX_LISTED))] = True
     rows = rows[~gone[rows]]
     gone[together(rows, unit, of_leaving_pairs(rows, odd, pair, exchanges["time"]))] = True
-    steps = sieve.steps
-    of_steps = np.flatnonzero(isin(steps.raw["exchange"], exchanges["exchange"][gone]))
-    return Crowd(names, np.flatnonzero(gone & ~odd), np.flatnonzero(gone & odd), sieve.hashes(steps, of_steps))
+    owners = sifted.sessions.owners_of(np.sort(exchanges["exchange"][gone]), sifted.names)
+    return Crowd(names, np.flatnonzero(gone & ~odd), np.flatnonzero(gone & odd), owners)
 
 
 def excess(count: int, most: int) -> int:
@@ -94,39 +93,39 @@ def leaving(rows: Array, odd: Mask, unit: Array, time: Array, count: int) -> Arr
     return np.concatenate([healthy, left])
 
 
-def crowd_of_lists(exchanges: Columns, sieve: Sieve, items: Array) -> Crowd:
+def crowd_of_lists(exchanges: Columns, sifted: Sifted, items: Array) -> Crowd:
     """The rows that leave because of their lists, of so many `items` each: those between the oldest and the latest."""
     rows = np.flatnonzero(items)
     rows = rows[in_order(exchanges["time"][rows])]
     until, room = np.cumsum(items[rows]), round(MAX_ITEMS * STAY) // 2
     rows = rows[(until > room) & (until - items[rows] < until[-1] - room)]
-    counted, odd = exchanges["flags"][rows] & COUNTED != 0, units(exchanges, sieve)[1][rows]
+    counted, odd = exchanges["flags"][rows] & COUNTED != 0, units(exchanges, sifted)[1][rows]
     nobody = np.zeros(0, dtype=np.uint64)  # locks have no lists
     return Crowd(rows[counted], rows[~counted & ~odd], rows[~counted & odd], nobody)
 
 
-def units(exchanges: Columns, sieve: Sieve) -> tuple[Array, Mask]:
+def units(exchanges: Columns, sifted: Sifted) -> tuple[Array, Mask]:
     """A number for each exchange, the same for those of one lock, and which are odd or not over."""
-    plain = np.zeros(len(exchanges["time"]), dtype=np.bool_)
-    plain[sieve.rows] = sieve.plain[: len(sieve.rows)]
+    plain = isin(exchanges["exchange"], sifted.plain)
     unit = np.arange(len(plain))
-    if not len(sieve.steps):
+    steps = sifted.sessions.steps()
+    if not len(steps["exchange"]):
         return unit, ~plain
-    stretches, raw = sieve.stretches, sieve.steps.raw
     order = in_order(exchanges["exchange"])
-    at = np.searchsorted(exchanges["exchange"], raw["exchange"], sorter=order)
+    at = np.searchsorted(exchanges["exchange"], steps["exchange"], sorter=order)
     final = at < len(order)
     at = order[np.minimum(at, len(order) - 1)]
-    final &= exchanges["exchange"][at] == raw["exchange"]
-    stays = np.zeros(len(stretches.odd), dtype=np.bool_)
-    stays[stretches.number[~final]] = True
-    numbers = stretches.number[final]
+    final &= exchanges["exchange"][at] == steps["exchange"]
+    stretch, at = steps["stretch"], at[final]
+    stays = np.zeros(int(stretch.max()) + 1, dtype=np.bool_)
+    stays[stretch[~final]] = True
+    numbers = stretch[final]
     first = np.full(len(stays), -1, dtype=np.int64)
-    first[numbers[::-1]] = at[final][::-1]
-    unit[at[final]] = first[numbers]
+    first[numbers[::-1]] = at[::-1]
+    unit[at] = first[numbers]
     odd = ~plain
     # What stands beside something odd may be what explains it.
-    odd[at[final]] = (stretches.odd | stretches.met | stretches.next_to_odd | stays)[numbers]
+    odd[at] = steps["odd"][final] | stays[numbers]
     return unit, odd
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc._core import few
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, distinct, isin
 from nfsrpc.decode import Columns
 from nfsrpc.protocols.numbers import NULL, IpProto, NlmProc, PortmapProc, Prog
@@ -26,7 +27,7 @@ from nfsrpc.reading import Batch
 from nfsrpc.sessions.crowding import is_ordinary
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, at_change, few, frontier, masked
+from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, frontier, masked
 
 CLOSE = 10 * SECOND  # well below the pause by which who asks seldom is known (facts/portmappers.SELDOM)
 SAMPLE = 300 * SECOND  # of these the first stays, as what is odd of a connection is known when it is over only
@@ -90,6 +91,16 @@ def repeated(batch: Batch, in_reach: Columns, until: int) -> Array:
     leaves[1:] &= np.diff(time // SAMPLE) == 0
     gone: Array = np.sort(rows[order[leaves]])
     return gone
+
+
+def at_change(groups: Array, rank: Array) -> Mask:
+    """The rows of each group, of rows sorted by time, between which the rank changes."""
+    order = in_order(groups)
+    differs = (groups[order][1:] == groups[order][:-1]) & (rank[order][1:] != rank[order][:-1])
+    mask = np.zeros(len(groups), dtype=np.bool_)
+    mask[order[1:][differs]] = True
+    mask[order[:-1][differs]] = True
+    return mask
 
 
 def shifted(mask: Mask, by: int) -> Mask:

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc import tables
+from nfsrpc._core import summed as summed_in_core
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, isin
 from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
@@ -20,6 +21,8 @@ from nfsrpc.sessions.hosts import HostsByAddress
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
+# Columns of exchanges that are summed.
+SUMMED = (*KEY[:-1], "time", "reply_time", "call_frame", "call_bytes", "reply_bytes")
 OF_LOCKS = ("capture", "client", "server", "handle")
 OF_LEFT_OUT = ("capture", "client", "server", "prog", "vers", "proc", "rpc_status", "status")
 MAX_LEFT_OUT = 1 << 12  # sums
@@ -52,31 +55,16 @@ def added(latencies: Columns, *same: str) -> Columns:
     return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
 
 
-def as_tallies(exchanges: Columns, length: int = INTERVAL) -> Columns:
-    """Exchanges that were answered in time as sums of one each, in intervals of this length."""
-    latency = (exchanges["reply_time"] - exchanges["time"]).astype(np.uint64)
-    ones, nothing = (np.full(len(latency), number, dtype=np.uint32) for number in (1, 0))
-    names = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine")
-    return {
-        **{name: exchanges[name] for name in names},
-        "interval": exchanges["time"] // length * length,
-        "first": exchanges["time"],
-        "first_frame": exchanges["call_frame"],
-        "last": exchanges["time"],
-        "exchanges": ones,
-        **dict.fromkeys(("latency_min", "latency_sum", "latency_max"), latency),
-        "call_bytes": exchanges["call_bytes"].astype(np.uint64),
-        "reply_bytes": exchanges["reply_bytes"].astype(np.uint64),
-        "cut": nothing,
-        "encrypted": nothing,
-    }
+def sums_of(*parts: tuple[Columns, Array], length: int = INTERVAL) -> tuple[Columns, Columns]:
+    """Sums of some rows of tables of exchanges, which were answered in time, in intervals of this length.
+
+    And the numbers of their latencies, to 2 %, with the interval of each.
+    """
+    return summed_in_core([(as_core(columns), rows) for columns, rows in parts], length)
 
 
-def as_latencies(exchanges: Columns) -> Columns:
-    """The latencies of exchanges to 2 %, one row each."""
-    latency = to_2_percent(exchanges["reply_time"] - exchanges["time"])
-    counts = {name: exchanges[name] for name in ("prog", "vers", "proc")}
-    return counts | {"latency": latency.astype(np.uint64), "exchanges": np.ones(len(latency), dtype=np.uint64)}
+def as_core(exchanges: Columns) -> Columns:
+    return {name: np.ascontiguousarray(exchanges[name]) for name in SUMMED}
 
 
 def to_2_percent(latency: Array) -> Array:

@@ -18,7 +18,7 @@ from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, distinct, is
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
-from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, parted, together
+from nfsrpc.sessions.batches import NUMBERS, Kinds, alike, compact, joined_batches, parted, together
 from nfsrpc.sessions.crowding import (
     MAX_FLOWS,
     MAX_ITEMS,
@@ -32,19 +32,18 @@ from nfsrpc.sessions.crowding import (
     crowd_of_lists,
     oldest,
 )
-from nfsrpc.sessions.exchanges import COUNTED, Chosen
+from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
 from nfsrpc.sessions.polls import MINUTE, repeated
-from nfsrpc.sessions.settled_locks import ARGUMENTS, Settled, Sieve
+from nfsrpc.sessions.settled_locks import ARGUMENTS, Sifted, sifted
 from nfsrpc.sessions.tallies import (
     INTERVAL,
     OF_LEFT_OUT,
     added,
-    as_latencies,
-    as_tallies,
     left_out_summed,
     locks_summed,
     summed,
+    sums_of,
 )
 from nfsrpc.tables import CALLS, Calls
 
@@ -73,14 +72,22 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     `kinds`: of the columns of messages.
     """
     previous, fresh = parted(batches)
-    fresh = [nothing_left() | batch for batch in fresh]
+    fresh[:] = [nothing_left() | batch for batch in fresh]
     batches.clear()
-    batch = as_one(previous, fresh, kinds)
-    if NUMBERS in batch:
-        in_reach = batch[NUMBERS].of(in_reach)
+    parts = alike(previous, fresh, kinds)
+    addresses = parts[0].pop(NUMBERS, None)
+    if addresses:
+        in_reach = addresses.of(in_reach)
+    found = sifted(parts, in_reach, alone_until)
+    if alone_until != NAT:
+        let_go_of_locks(parts, found)
+    batch = joined_batches(parts)
+    batch["unlocked_again"] = {"exchange": found.sessions.unlocked_again()}
+    if addresses:
+        batch[NUMBERS] = addresses
     if named(batch) > FEW_NAMED or not len(in_reach["exchange"]):  # at the end nothing is in reach
-        drop(batch, repeating(batch))
-    thin_exchanges(batch, in_reach, alone_until)
+        drop(batch, Among(repeating(batch)))
+    thin_exchanges(batch, found, in_reach, alone_until)
     if len(batch["flows"]["flow"]) > MAX_FLOWS:
         make_room_for_flows(batch, in_reach["flow"])
     make_room_for_sums(batch)
@@ -89,36 +96,38 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     return [compact(batch, kinds)]
 
 
-def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
-    """Sums and drops exchanges of lock managers that are over, and those for which there is no room."""
-    sieve = Sieve(batch, in_reach, alone_until)
-    batch["unlocked_again"] = {"exchange": sieve.settled.unlocked_again}
+def let_go_of_locks(parts: list[Batch], found: Sifted) -> None:
+    """Sums lock sessions that are over, and drops their exchanges: before batches are joined, as there are many."""
+    sessions = found.sessions
+    leaving = Among(sessions.exchanges())
+    if not len(leaving.numbers):
+        return
+    exchanges = [part["exchanges"] for part in parts]
+    rows = [np.flatnonzero(leaving.mask(columns["exchange"])) for columns in exchanges]
+    first = parts[0]
+    count(first, *zip(exchanges, rows, strict=True))
+    first["counted_locks"] = locks_summed(together([first["counted_locks"], sessions.sums()]))
+    first |= owners_with(first, sessions.owners(found.names))
+    for part in parts:
+        drop(part, leaving)
+
+
+def thin_exchanges(batch: Batch, found: Sifted, in_reach: Columns, alone_until: int) -> None:
+    """Sums and drops questions that are asked again and again, and exchanges for which there is no room."""
     if alone_until != NAT:
-        let_go_of_locks(batch, sieve.settled)
         polls = repeated(batch, in_reach, alone_until)
-        count(batch, polls, MINUTE)
-        drop(batch, batch["exchanges"]["exchange"][polls])
+        count(batch, (batch["exchanges"], polls), length=MINUTE)
+        drop(batch, Among(batch["exchanges"]["exchange"][polls]))
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES, MAX_PAIRS):
-        sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
-        make_room(batch, sieve)
+        make_room(batch, found)
     items = items_of(batch)
     if items.sum() > MAX_ITEMS:
-        sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
-        let_go(batch, crowd_of_lists(batch["exchanges"], sieve, items))
+        let_go(batch, crowd_of_lists(batch["exchanges"], found, items))
 
 
-def let_go_of_locks(batch: Batch, found: Settled) -> None:
-    """Sums lock sessions that are over, and drops their exchanges."""
-    if len(found.exchanges):
-        count(batch, np.flatnonzero(isin(batch["exchanges"]["exchange"], found.exchanges)))
-        batch["counted_locks"] = locks_summed(together([batch["counted_locks"], found.sums]))
-        batch |= owners_with(batch, found.owners)
-        drop(batch, found.exchanges)
-
-
-def make_room(batch: Batch, sieve: Sieve) -> None:
+def make_room(batch: Batch, found: Sifted) -> None:
     """Sums and drops exchanges for which there is no room."""
-    let_go(batch, crowd(batch["exchanges"], sieve))
+    let_go(batch, crowd(batch["exchanges"], found))
 
 
 def items_of(batch: Batch) -> Array:
@@ -134,7 +143,7 @@ def let_go(batch: Batch, found: Crowd) -> None:
     exchanges = batch["exchanges"]
     if not any(map(len, found)):
         return
-    count(batch, found.healthy)
+    count(batch, (exchanges, found.healthy))
     odd = {name: exchanges[name][found.odd] for name in OF_LEFT_OUT}
     batch["left_out"] = left_out_summed(
         together([batch["left_out"], odd | {"exchanges": np.ones(len(found.odd), dtype=np.uint32)}])
@@ -143,7 +152,7 @@ def let_go(batch: Batch, found: Crowd) -> None:
     gone = np.concatenate(found[:3])
     for kind, rows in (("names-full", found.names), ("locks-full", found.healthy), ("exchanges-full", found.odd)):
         note(batch, kind, rows, *(exchanges[name] for name in ("capture", "call_frame", "time")))
-    drop(batch, exchanges["exchange"][gone])
+    drop(batch, Among(exchanges["exchange"][gone]))
 
 
 def make_room_for_flows(batch: Batch, in_reach: Array) -> None:
@@ -169,11 +178,12 @@ def with_one_more(values: Any, value: Any) -> Any:
     return [*values, value] if isinstance(values, list) else np.append(values, values.dtype.type(value))
 
 
-def count(batch: Batch, rows: Array, length: int = INTERVAL) -> None:
-    """Adds exchanges that were answered in time to the sums, in intervals of this length."""
-    leaving = Chosen(batch["exchanges"], rows)
-    batch["tallies"] = together([batch["tallies"], summed(as_tallies(leaving, length))])
-    batch["latencies"] = together([batch["latencies"], as_latencies(leaving)])
+def count(batch: Batch, *leaving: tuple[Columns, Array], length: int = INTERVAL) -> None:
+    """Adds some rows of exchanges, which were answered in time, to the sums, in intervals of this length."""
+    tallies, latencies = sums_of(*leaving, length=length)
+    del latencies["interval"]
+    batch["tallies"] = together([batch["tallies"], tallies])
+    batch["latencies"] = together([batch["latencies"], latencies])
 
 
 def owners_with(tables: Mapping[str, Any], owners: Array) -> dict[str, Columns]:
@@ -186,11 +196,10 @@ def owners_with(tables: Mapping[str, Any], owners: Array) -> dict[str, Columns]:
     return {"counted_owners": {"owner": known}, "earlier_owners": {"owner": earlier}}
 
 
-def drop(batch: Batch, gone: Array) -> None:
+def drop(batch: Batch, leaving: Among) -> None:
     """Drops exchanges, with their fields and copies."""
-    if not len(gone):
+    if not len(leaving.numbers):
         return
-    leaving = Among(gone)
     batch["exchanges"] = without(batch["exchanges"], leaving)
     batch["copies"] = without(batch["copies"], leaving)
     batch["decoded"] = {table: without(columns, leaving) for table, columns in batch["decoded"].items()}

@@ -21,8 +21,8 @@ from nfsrpc.reading import END_OF_TIME
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.polls import repeated
-from nfsrpc.sessions.settled_locks import Sieve
-from nfsrpc.sessions.tallies import INTERVAL, added, as_latencies, as_tallies, summed
+from nfsrpc.sessions.settled_locks import sifted
+from nfsrpc.sessions.tallies import INTERVAL, added, summed, sums_of
 from nfsrpc.sessions.thinning import owners_with
 from nfsrpc.sources import Capture
 
@@ -272,17 +272,16 @@ class Window:
         known = {"exchanges": exchanges, "accesses": self.rows["accesses"], "decoded": self.messages}
         texts = {"strings": self.strings, "addresses": self.addresses}
         in_reach = self._own(snapshot["exchanges"])
-        sieve = Sieve(known | texts | self.left, in_reach, END_OF_TIME)
-        found = sieve.settled
-        self.left |= {"unlocked_again": {"exchange": found.unlocked_again}}
-        leaving = isin(exchanges["exchange"], found.exchanges)
+        found, _, names = sifted([known | texts | self.left], in_reach, END_OF_TIME)
+        self.left |= {"unlocked_again": {"exchange": found.unlocked_again()}}
+        leaving = isin(exchanges["exchange"], found.exchanges())
         leaving[repeated(known | texts | {"flows": self.rows["flows"]}, in_reach, END_OF_TIME)] = True
         if not leaving.any():
             return
-        rows = rows_where(exchanges, leaving)
-        append(self.rows["tallies"], as_tallies(rows))
-        append(self.rows["latencies"], as_latencies(rows) | {"interval": rows["time"] // INTERVAL * INTERVAL})
-        self.left |= owners_with(self.left, found.owners)
+        tallies, latencies = sums_of((exchanges, np.flatnonzero(leaving)))
+        append(self.rows["tallies"], tallies)
+        append(self.rows["latencies"], latencies)
+        self.left |= owners_with(self.left, found.owners(names))
         self._keep("exchanges", ~leaving)
 
     def _keep(self, table: str, mask: Mask) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nfsrpc.decode import nothing_left
 from nfsrpc.reading import Batch
-from nfsrpc.sessions.batches import PARTIES, STRINGS, as_one, fullness, without_addresses
+from nfsrpc.sessions.batches import NUMBERS, PARTIES, STRINGS, alike, fullness, joined_batches, without_addresses
 
 
 def batch_of(addresses: list[str], clients: list[int], servers: list[int]) -> Batch:
@@ -27,6 +27,12 @@ def ends(batch: Batch) -> list[tuple[str, str]]:
     return [(names[client][0], names[server][0]) for client, server in pairs]
 
 
+def as_one(previous: Batch, fresh: Batch) -> Batch:
+    parts = alike([previous], [fresh], {})
+    numbers = parts[0].pop(NUMBERS)
+    return joined_batches(parts) | {NUMBERS: numbers}
+
+
 def test_addresses_that_nothing_uses_leave() -> None:
     batch = without_addresses(batch_of(["a", "b", "c", "d"], [1], [3]), np.array([0], dtype=np.uint32))
     assert batch["addresses"] == [("a", 0), ("b", 0), ("d", 0)]
@@ -36,11 +42,11 @@ def test_addresses_that_nothing_uses_leave() -> None:
 def test_later_batches_name_addresses_in_reach_and_new_ones() -> None:
     batch = without_addresses(batch_of(["a", "b", "c", "d"], [1], [3]), np.array([0], dtype=np.uint32))
     # The decoder has forgotten b, and gives it a number anew.
-    batch = as_one([batch], [batch_of(["e", "b"], [0, 5], [4, 4])], {})
+    batch = as_one(batch, batch_of(["e", "b"], [0, 5], [4, 4]))
     assert batch["addresses"] == [("a", 0), ("b", 0), ("d", 0), ("e", 0)]
     assert ends(batch) == [("b", "d"), ("a", "e"), ("b", "e")]
     batch = without_addresses(batch, np.array([4, 5], dtype=np.uint32))
-    batch = as_one([batch], [batch_of(["f"], [5], [6])], {})
+    batch = as_one(batch, batch_of(["f"], [5], [6]))
     assert ends(batch)[-1] == ("b", "f")
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.attacks import LOCKD, NFSD, SERVER, STATD, Ends, Owner, Writer, handle, host, opaque
+from nfsrpc._core import few
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
-from nfsrpc.sessions.settled_locks import few
 
 MIDDLE = 5
 GRANT = opaque(b"ck") + struct.pack(">I", 0)

@@ -1,0 +1,397 @@
+//! The Python side of lock sessions, and nothing else: columns in, those that leave out.
+
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use numpy::{Element, IntoPyArray, PyReadonlyArray1};
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::lock_sessions::{Access, Beside, Claim, Sifted, Step, Steps, few as few_of, step_flag};
+use crate::strings::NO_STRING;
+
+/// Strings and addresses, by their numbers.
+type RawNames<'py> = (Bound<'py, PyList>, Bound<'py, PyList>);
+/// Accesses, moments when something was late, and restarts.
+type RawBeside<'py> = (Bound<'py, PyDict>, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>);
+
+#[pyclass]
+pub struct LockSessions {
+    sifted: Sifted,
+}
+
+/// What numbers of strings and addresses stand for, for hashes that stay the same whatever the numbers are.
+struct Names<'py> {
+    strings: Bound<'py, PyList>,
+    addresses: Bound<'py, PyList>,
+    hashes: HashMap<u32, u64>,
+}
+
+impl<'py> Names<'py> {
+    fn new((strings, addresses): RawNames<'py>) -> Self {
+        Names { strings, addresses, hashes: HashMap::new() }
+    }
+
+    /// A hash of the owner and the range of a step.
+    fn owner(&mut self, step: &Step) -> PyResult<u64> {
+        static HASHER: OnceLock<DefaultHashBuilder> = OnceLock::new();
+        let hasher = HASHER.get_or_init(DefaultHashBuilder::default);
+        let Claim { fh, oh, svid, offset, length, .. } = step.claim;
+        let locker = self.locker(step.locker(), hasher)?;
+        let [fh, oh] = [fh, oh].map(|number| self.strings.get_item(number as usize));
+        let (fh, oh) = (fh?, oh?);
+        let [fh, oh] = [fh.cast::<PyBytes>()?, oh.cast::<PyBytes>()?].map(|text| text.as_bytes());
+        Ok(hasher.hash_one((locker, fh, oh, svid, offset, length)))
+    }
+
+    fn locker(&mut self, number: u32, hasher: &DefaultHashBuilder) -> PyResult<u64> {
+        if let Some(known) = self.hashes.get(&number) {
+            return Ok(*known);
+        }
+        let address = self.addresses.get_item(number as usize)?;
+        let address = address.cast::<PyTuple>()?;
+        let (text, domain) = (address.get_item(0)?, address.get_item(1)?.extract::<i64>()?);
+        let hash = hasher.hash_one((text.cast::<PyString>()?.to_str()?, domain));
+        self.hashes.insert(number, hash);
+        Ok(hash)
+    }
+}
+
+#[pymethods]
+impl LockSessions {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        steps: &Bound<'_, PyDict>,
+        arguments: Vec<(u32, Bound<'_, PyDict>)>,
+        beside: RawBeside<'_>,
+        names: RawNames<'_>,
+        known: Vec<PyReadonlyArray1<'_, u64>>,
+        limits: (i64, usize),
+    ) -> PyResult<Self> {
+        let steps = self::steps(steps, &arguments)?;
+        let (accesses, moments, restarts) = beside;
+        let (moments, restarts) = (moments.as_slice()?.to_vec(), restarts.as_slice()?.to_vec());
+        let (until, max_latest) = limits;
+        let beside = Beside { accesses: self::accesses(&accesses)?, restarts, until, max_latest };
+        let steps = py.detach(|| Steps::new(steps, moments));
+        let left_before = that_have_left(&steps, &known, Names::new(names))?;
+        Ok(LockSessions { sifted: py.detach(|| steps.sift(&beside, &left_before)) })
+    }
+
+    /// The exchanges of the sessions that leave.
+    fn exchanges<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        array(py, self.sifted.left().flat_map(|(lock, unlock)| [lock.exchange, unlock.exchange]))
+    }
+
+    /// Who had which file, how often, and from when until when, of the sessions that leave: one row per client, server and file.
+    fn sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let sums = self.sifted.sums();
+        let rows = PyDict::new(py);
+        let key = |of: fn(&(u16, u32, u32, u32)) -> u32| array(py, sums.iter().map(|(key, _)| of(key)));
+        rows.set_item("capture", array(py, sums.iter().map(|((capture, ..), _)| *capture)))?;
+        rows.set_item("client", key(|(_, client, ..)| *client))?;
+        rows.set_item("server", key(|(_, _, server, _)| *server))?;
+        rows.set_item("handle", key(|(.., handle)| *handle))?;
+        rows.set_item("first", array(py, sums.iter().map(|(_, held)| held.first)))?;
+        rows.set_item("last", array(py, sums.iter().map(|(_, held)| held.last)))?;
+        rows.set_item("sessions", array(py, sums.iter().map(|(_, held)| held.sessions)))?;
+        rows.set_item("hold_sum", array(py, sums.iter().map(|(_, held)| held.hold_sum)))?;
+        Ok(rows)
+    }
+
+    /// Hashes of the owners and ranges of the sessions that leave, sorted.
+    fn owners<'py>(&self, py: Python<'py>, names: RawNames<'py>) -> PyResult<Bound<'py, PyAny>> {
+        owners(py, names, self.sifted.left().map(|(lock, _)| lock))
+    }
+
+    /// Hashes of the owners and ranges of the steps that are of these exchanges, which are sorted; sorted.
+    fn owners_of<'py>(
+        &self,
+        py: Python<'py>,
+        exchanges: PyReadonlyArray1<'py, u32>,
+        names: RawNames<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let exchanges = exchanges.as_slice()?;
+        owners(py, names, self.sifted.steps().iter().filter(|step| exchanges.binary_search(&step.exchange).is_ok()))
+    }
+
+    /// UNLOCKs of owners that had unlocked before, in a session that may have left.
+    fn unlocked_again<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.sifted.unlocked_again.clone().into_pyarray(py).into_any()
+    }
+
+    /// The exchange of each step, the number of its stretch, and whether something about that, or next to it, is odd.
+    fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Sifted { stretches, odd, .. } = &self.sifted;
+        let is_odd = |stretch: &u32| odd.get(*stretch as usize).copied().unwrap_or_default();
+        let rows = PyDict::new(py);
+        rows.set_item("exchange", array(py, self.sifted.exchanges()))?;
+        rows.set_item("stretch", stretches.clone().into_pyarray(py))?;
+        rows.set_item("odd", array(py, stretches.iter().map(is_odd)))?;
+        Ok(rows)
+    }
+}
+
+fn array<'py, T: Element>(py: Python<'py>, values: impl Iterator<Item = T>) -> Bound<'py, PyAny> {
+    values.collect::<Vec<T>>().into_pyarray(py).into_any()
+}
+
+/// Of the UNLOCKs that come first, the exchanges of those whose owners are known, by hashes that are sorted.
+fn that_have_left(steps: &Steps, known: &[PyReadonlyArray1<'_, u64>], mut names: Names<'_>) -> PyResult<HashSet<u32>> {
+    let known = known.iter().map(PyReadonlyArray1::as_slice).collect::<Result<Vec<_>, _>>()?;
+    let mut found = HashSet::new();
+    if known.iter().all(|owners| owners.is_empty()) {
+        return Ok(found);
+    }
+    for step in steps.unlocking_first() {
+        let owner = names.owner(&step)?;
+        if known.iter().any(|owners| owners.binary_search(&owner).is_ok()) {
+            found.insert(step.exchange);
+        }
+    }
+    Ok(found)
+}
+
+fn owners<'py, 'a>(
+    py: Python<'py>,
+    names: RawNames<'py>,
+    steps: impl Iterator<Item = &'a Step>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut names = Names::new(names);
+    let mut owners = steps.map(|step| names.owner(step)).collect::<PyResult<Vec<_>>>()?;
+    owners.sort_unstable();
+    Ok(owners.into_pyarray(py).into_any())
+}
+
+/// Some of many moments: of those close to each other the first one.
+#[pyfunction]
+pub fn few<'py>(py: Python<'py>, moments: PyReadonlyArray1<'py, i64>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(few_of(moments.as_slice()?.to_vec()).into_pyarray(py).into_any())
+}
+
+pub fn column<'py, T: Element>(table: &Bound<'py, PyDict>, name: &str) -> PyResult<PyReadonlyArray1<'py, T>> {
+    let column = table.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+    column.extract()
+}
+
+/// Steps in order of time, as far as their arguments are known; each table has those of one version.
+fn steps(table: &Bound<'_, PyDict>, arguments: &[(u32, Bound<'_, PyDict>)]) -> PyResult<Vec<Step>> {
+    let (exchange, capture) = (column::<u32>(table, "exchange")?, column::<u16>(table, "capture")?);
+    let (client, server) = (column::<u32>(table, "client")?, column::<u32>(table, "server")?);
+    let (flow, vers) = (column::<u32>(table, "flow")?, column::<u32>(table, "vers")?);
+    let (time, reply_time) = (column::<i64>(table, "time")?, column::<i64>(table, "reply_time")?);
+    let flags = column::<u8>(table, "flags")?;
+    let (exchange, capture, client, server) =
+        (exchange.as_slice()?, capture.as_slice()?, client.as_slice()?, server.as_slice()?);
+    let (flow, vers, time, reply_time, flags) =
+        (flow.as_slice()?, vers.as_slice()?, time.as_slice()?, reply_time.as_slice()?, flags.as_slice()?);
+    let step = |row: usize| {
+        Some(Step {
+            exchange: *exchange.get(row)?,
+            capture: *capture.get(row)?,
+            client: *client.get(row)?,
+            server: *server.get(row)?,
+            flow: *flow.get(row)?,
+            vers: *vers.get(row)?,
+            time: *time.get(row)?,
+            reply_time: *reply_time.get(row)?,
+            flags: *flags.get(row)?,
+            claim: Claim::default(),
+        })
+    };
+    let order = in_order(time);
+    let mut tables = arguments.iter().map(|(vers, table)| Arguments::of(*vers, table)).collect::<PyResult<Vec<_>>>()?;
+    let mut tables = tables.iter_mut().map(Arguments::rows).collect::<PyResult<Vec<_>>>()?;
+    let mut steps = Vec::with_capacity(order.len());
+    let mut latest: Option<usize> = None;
+    for row in order {
+        let Some(step) = step(row) else { continue };
+        // Steps come nearly in the order of tables, too.
+        let found = latest.and_then(|at| tables.get_mut(at)).and_then(|table| table.find(&step));
+        let found = found.or_else(|| {
+            let mut each = tables.iter_mut().enumerate();
+            each.find_map(|(at, table)| table.find(&step).inspect(|_| latest = Some(at)))
+        });
+        let Some((claim, reclaims)) = found else { continue };
+        let flags = if reclaims { step.flags & !step_flag::USUAL } else { step.flags };
+        steps.push(Step { claim, flags, ..step });
+    }
+    Ok(steps)
+}
+
+/// Rows in the order of times: those of a capture fit into one number with the row, which is sorted twice as fast.
+fn in_order(times: &[i64]) -> Vec<usize> {
+    let bits = usize::BITS - times.len().leading_zeros();
+    let first = times.iter().min().copied().unwrap_or_default();
+    let packed = |(row, time): (usize, &i64)| {
+        let after = time.abs_diff(first);
+        (after.leading_zeros() >= bits).then(|| after << bits | row as u64)
+    };
+    if let Some(mut order) = times.iter().enumerate().map(packed).collect::<Option<Vec<u64>>>() {
+        order.sort_unstable();
+        return order.into_iter().map(|packed| packed as usize & ((1 << bits) - 1)).collect();
+    }
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by_key(|row| times.get(*row));
+    order
+}
+
+fn accesses(table: &Bound<'_, PyDict>) -> PyResult<Vec<Access>> {
+    let (handle, client) = (column::<u32>(table, "handle")?, column::<u32>(table, "client")?);
+    let (first, last) = (column::<i64>(table, "first")?, column::<i64>(table, "last")?);
+    let parties = handle.as_slice()?.iter().zip(client.as_slice()?);
+    let rows = parties.zip(first.as_slice()?.iter().zip(last.as_slice()?));
+    let accesses = rows.map(|((handle, client), (first, last))| Access {
+        handle: *handle,
+        client: *client,
+        first: *first,
+        last: *last,
+    });
+    Ok(accesses.collect())
+}
+
+/// A table of arguments.
+struct Arguments<'py> {
+    vers: u32,
+    exchange: PyReadonlyArray1<'py, u32>,
+    copy: PyReadonlyArray1<'py, u16>,
+    fields: [Field<'py>; 8],
+}
+
+const FIELDS: [&str; 8] = ["fh", "oh", "svid", "l_offset", "l_len", "caller_name", "reclaim", "exclusive"];
+
+impl<'py> Arguments<'py> {
+    fn of(vers: u32, table: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let mut fields = FIELDS.map(|_| Field(None));
+        for (field, name) in fields.iter_mut().zip(FIELDS) {
+            *field = Field::of(table, name)?;
+        }
+        Ok(Arguments { vers, exchange: column(table, "exchange")?, copy: column(table, "copy")?, fields })
+    }
+
+    fn rows(&mut self) -> PyResult<ArgumentRows<'_>> {
+        let mut rows = Vec::with_capacity(self.exchange.len()?);
+        for ((exchange, copy), row) in self.exchange.as_slice()?.iter().zip(self.copy.as_slice()?).zip(0_u32..) {
+            if *copy == 0 {
+                rows.push((*exchange, row));
+            }
+        }
+        rows.sort();
+        let mut fields = FIELDS.map(|_| None);
+        for (slices, field) in fields.iter_mut().zip(&self.fields) {
+            *slices = field.slices()?;
+        }
+        Ok(ArgumentRows { vers: self.vers, rows, at: 0, fields })
+    }
+}
+
+struct ArgumentRows<'a> {
+    vers: u32,
+    /// Of first copies, sorted by exchange.
+    rows: Vec<(u32, u32)>,
+    /// The one that was found last: steps come nearly in the order of their exchanges.
+    at: usize,
+    fields: [Option<Slices<'a>>; 8],
+}
+
+impl ArgumentRows<'_> {
+    /// What a step asks for, and whether it reclaims it.
+    fn find(&mut self, step: &Step) -> Option<(Claim, bool)> {
+        let exchange = step.exchange;
+        let (first, last) = self.rows.first().zip(self.rows.last())?;
+        if self.vers != step.vers || !(first.0..=last.0).contains(&exchange) {
+            return None;
+        }
+        if self.rows.get(self.at + 1).is_some_and(|(next, _)| *next == exchange) {
+            self.at += 1;
+        } else {
+            self.at = self.rows.partition_point(|(known, _)| *known < exchange);
+        }
+        let row = self.rows.get(self.at).filter(|(found, _)| *found == exchange).map(|(_, row)| *row as usize)?;
+        Some((self.claim(row)?, self.field(6, row).is_some_and(|reclaim| reclaim != 0)))
+    }
+
+    fn field(&self, number: usize, row: usize) -> Option<i64> {
+        self.fields.get(number)?.as_ref()?.get(row)
+    }
+
+    fn claim(&self, row: usize) -> Option<Claim> {
+        let string = |number| self.field(number, row).filter(|string| *string != i64::from(NO_STRING));
+        Some(Claim {
+            fh: string(0)? as u32,
+            oh: string(1)? as u32,
+            svid: self.field(2, row)?,
+            offset: self.field(3, row)? as u64,
+            length: self.field(4, row)? as u64,
+            caller_name: string(5).map_or(NO_STRING, |name| name as u32),
+            exclusive: self.field(7, row).is_some_and(|exclusive| exclusive != 0),
+        })
+    }
+}
+
+/// A column of a message's fields, each of which may be missing.
+struct Field<'py>(Option<(Values<'py>, PyReadonlyArray1<'py, bool>)>);
+
+enum Values<'py> {
+    Bool(PyReadonlyArray1<'py, bool>),
+    I32(PyReadonlyArray1<'py, i32>),
+    U32(PyReadonlyArray1<'py, u32>),
+    U64(PyReadonlyArray1<'py, u64>),
+}
+
+impl<'py> Field<'py> {
+    fn of(table: &Bound<'py, PyDict>, name: &str) -> PyResult<Self> {
+        let Some(column) = table.get_item(name)? else { return Ok(Field(None)) };
+        let (values, valid) = column.extract::<(Bound<'py, PyAny>, PyReadonlyArray1<'py, bool>)>()?;
+        let values = if let Ok(values) = values.extract() {
+            Values::U32(values)
+        } else if let Ok(values) = values.extract() {
+            Values::I32(values)
+        } else if let Ok(values) = values.extract() {
+            Values::U64(values)
+        } else {
+            Values::Bool(values.extract()?)
+        };
+        Ok(Field(Some((values, valid))))
+    }
+
+    fn slices(&self) -> PyResult<Option<Slices<'_>>> {
+        let Some((values, valid)) = &self.0 else { return Ok(None) };
+        let values = match values {
+            Values::Bool(values) => Slice::Bool(values.as_slice()?),
+            Values::I32(values) => Slice::I32(values.as_slice()?),
+            Values::U32(values) => Slice::U32(values.as_slice()?),
+            Values::U64(values) => Slice::U64(values.as_slice()?),
+        };
+        Ok(Some(Slices { values, valid: valid.as_slice()? }))
+    }
+}
+
+struct Slices<'a> {
+    values: Slice<'a>,
+    valid: &'a [bool],
+}
+
+enum Slice<'a> {
+    Bool(&'a [bool]),
+    I32(&'a [i32]),
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+}
+
+impl Slices<'_> {
+    fn get(&self, row: usize) -> Option<i64> {
+        if !*self.valid.get(row)? {
+            return None;
+        }
+        match self.values {
+            Slice::Bool(values) => values.get(row).copied().map(i64::from),
+            Slice::I32(values) => values.get(row).copied().map(i64::from),
+            Slice::U32(values) => values.get(row).copied().map(i64::from),
+            Slice::U64(values) => values.get(row).map(|value| *value as i64),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Which lock sessions leave while a capture is read, and which stay, because something else may depend on them.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashSet;
+use nfsrpc_core::lock_sessions::{Access, Beside, Claim, Step, Steps, few, step_flag as flag};
+use proptest::prelude::*;
+
+const SECOND: i64 = 1_000_000_000;
+/// Long enough that nothing of one session is near another one.
+const APART: i64 = 100 * SECOND;
+const LOCK: u8 = flag::LOCK | flag::USUAL;
+const UNLOCK: u8 = flag::UNLOCK | flag::OVER | flag::USUAL;
+const DENIED: u8 = flag::LOCK | flag::OVER;
+const TAKES: i64 = 1_000;
+const HELD: i64 = SECOND / 10;
+
+#[derive(Default)]
+struct Traffic {
+    steps: Vec<Step>,
+    moments: Vec<i64>,
+    beside: Beside,
+    known: HashSet<u32>,
+}
+
+impl Traffic {
+    fn new() -> Traffic {
+        Traffic { beside: Beside { until: i64::MAX, ..Beside::default() }, ..Traffic::default() }
+    }
+
+    /// A step of the client 1; its exchange is its number.
+    fn step(&mut self, svid: i64, time: i64, flags: u8) -> &mut Step {
+        let claim = Claim { fh: 1, oh: 1, svid, exclusive: true, ..Claim::default() };
+        let exchange = self.steps.len() as u32;
+        let step =
+            Step { exchange, client: 1, server: 9, time, reply_time: time + TAKES, flags, claim, ..Step::default() };
+        self.steps.push(step);
+        self.steps.last_mut().expect("one")
+    }
+
+    fn session(&mut self, svid: i64, time: i64) {
+        self.step(svid, time, LOCK);
+        self.step(svid, time + HELD, UNLOCK);
+    }
+
+    /// Nine sessions, apart, of which the fifth is what is done.
+    fn around(middle: impl FnOnce(&mut Traffic, i64)) -> Traffic {
+        let mut traffic = Traffic::new();
+        (1..5).for_each(|svid| traffic.session(svid, svid * APART));
+        middle(&mut traffic, 5 * APART);
+        (6..10).for_each(|svid| traffic.session(svid, svid * APART));
+        traffic
+    }
+
+    /// The sessions that stay, by their svid.
+    fn staying(mut self) -> Vec<i64> {
+        self.steps.sort_by_key(|step| step.time);
+        let all: BTreeSet<i64> = self.steps.iter().map(|step| step.claim.svid).collect();
+        let sifted = Steps::new(self.steps, self.moments).sift(&self.beside, &self.known);
+        let left: BTreeSet<i64> = sifted.left().map(|(lock, _)| lock.claim.svid).collect();
+        all.difference(&left).copied().collect()
+    }
+}
+
+/// The latest of the file stays only where there is room.
+fn nine(middle: impl FnOnce(&mut Traffic, i64)) -> Vec<i64> {
+    Traffic::around(middle).staying()
+}
+
+#[test]
+fn the_first_and_the_last_of_a_connection_stay() {
+    assert_eq!(nine(|traffic, at| traffic.session(5, at)), [1, 9]);
+    let other = |change: fn(&mut Step)| {
+        nine(|traffic, at| {
+            change(traffic.step(5, at, LOCK));
+            change(traffic.step(5, at + HELD, UNLOCK));
+        })
+    };
+    assert_eq!(other(|step| step.flow = 1), [1, 5, 9]);
+    assert_eq!(other(|step| step.claim.caller_name = 1), [1, 5, 9]);
+    assert_eq!(other(|step| step.vers = 1), [1, 5, 9]);
+}
+
+#[test]
+fn what_is_odd_stays_with_what_is_next_to_it() {
+    let odd = |flags: [u8; 2]| {
+        nine(|traffic, at| {
+            traffic.step(5, at, flags[0]);
+            traffic.step(5, at + HELD, flags[1]);
+        })
+    };
+    assert_eq!(odd([LOCK, UNLOCK]), [1, 9]);
+    let around = [1, 4, 5, 6, 9];
+    assert_eq!(odd([flag::LOCK, UNLOCK]), around, "a LOCK that was slow, or resent");
+    assert_eq!(odd([LOCK, UNLOCK & !flag::USUAL]), around);
+    assert_eq!(odd([DENIED, DENIED]), around);
+    assert_eq!(
+        nine(|traffic, at| _ = traffic.step(5, at, flag::GRANT)),
+        [1, 4, 5, 6, 7, 8, 9],
+        "after a callback it goes on"
+    );
+    let before_its_answer = |traffic: &mut Traffic, at| {
+        traffic.step(5, at, LOCK).reply_time = at + HELD + 1;
+        traffic.step(5, at + HELD, UNLOCK);
+    };
+    assert_eq!(nine(before_its_answer), around);
+}
+
+#[test]
+fn a_lock_that_is_held_stays_and_what_it_meets() {
+    assert_eq!(nine(|traffic, at| _ = traffic.step(5, at, LOCK)), [1, 5, 6, 7, 8, 9]);
+    let shared = |exclusive: bool| {
+        let mut traffic = Traffic::around(|traffic, at| _ = traffic.step(5, at, LOCK));
+        traffic.steps.iter_mut().for_each(|step| step.claim.exclusive = false);
+        traffic.steps.iter_mut().filter(|step| step.claim.svid == 5).for_each(|step| step.claim.exclusive = exclusive);
+        traffic.staying()
+    };
+    assert_eq!(shared(false), [1, 5, 9], "shared locks are in nobody's way");
+    assert_eq!(shared(true), [1, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn who_was_denied_may_ask_again_for_46_seconds() {
+    let staying = |pause: i64| {
+        let mut traffic = Traffic::new();
+        traffic.step(1, APART, DENIED);
+        for (svid, after) in [(2, 1), (3, 2 * HELD), (4, pause), (5, pause + 2 * HELD), (6, pause + APART)] {
+            traffic.session(svid, APART + TAKES + after);
+        }
+        traffic.staying()
+    };
+    // The first that begins after its end stays, too.
+    assert_eq!(staying(46 * SECOND - 1), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(staying(46 * SECOND), [1, 2, 3, 4, 6]);
+}
+
+/// Where the fifth lock is held, on this range, and the others are of another one.
+fn beside_held(held: (u64, u64), others: (u64, u64)) -> Vec<i64> {
+    let mut traffic = Traffic::around(|traffic, at| _ = traffic.step(5, at, LOCK));
+    for Step { claim, .. } in &mut traffic.steps {
+        (claim.offset, claim.length) = if claim.svid == 5 { held } else { others };
+    }
+    traffic.staying()
+}
+
+#[test]
+fn ranges_that_are_apart_are_in_nobodys_way() {
+    assert_eq!(beside_held((10, 5), (0, 10)), [1, 5, 9]);
+    assert_eq!(beside_held((9, 5), (0, 10)), [1, 5, 6, 7, 8, 9], "they share a byte");
+}
+
+#[test]
+fn a_range_may_go_to_the_end_of_the_file() {
+    for range in [(10, 0), (0, i64::MAX as u64 + 1), (u64::MAX - 1, 5)] {
+        assert_eq!(beside_held(range, (u64::MAX - 1, 1)), [1, 5, 6, 7, 8, 9], "{range:?}");
+    }
+    assert_eq!(beside_held((0, i64::MAX as u64), (i64::MAX as u64, 0)), [1, 5, 9], "up to the byte before");
+}
+
+#[test]
+fn of_ranges_that_overlap_those_stay_that_meet() {
+    // Of four ranges in two pairs, those of a pair overlap, and meet in time; both pairs are at one time.
+    let mut traffic = Traffic::new();
+    for (number, offset) in [(0, 0), (1, 5), (2, 100), (3, 200)] {
+        for (round, at) in [(0, 0), (1, APART), (2, 2 * APART)] {
+            let svid = 10 * round + number;
+            for (after, flags) in [(0, LOCK), (HELD, UNLOCK)] {
+                let step = traffic.step(svid, at + number + after, flags);
+                (step.claim.oh, step.claim.offset, step.claim.length) = (svid as u32, offset, 10);
+            }
+        }
+    }
+    let staying = traffic.staying();
+    assert!([0, 1, 10, 11, 20, 21].iter().all(|svid| staying.contains(svid)), "{staying:?}");
+    assert!([12, 13].iter().all(|svid| !staying.contains(svid)), "{staying:?}");
+}
+
+#[test]
+fn an_owner_of_several_ranges_that_overlap_is_odd() {
+    let mut traffic = Traffic::new();
+    for svid in 1..10 {
+        traffic.session(svid, svid * APART);
+    }
+    for at in [3, 7] {
+        for (after, flags) in [(0, LOCK), (HELD, UNLOCK)] {
+            let step = traffic.step(5, at * APART + APART / 2 + after, flags);
+            step.claim.length = at as u64;
+        }
+    }
+    assert_eq!(traffic.staying(), [1, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn one_owner_at_two_addresses_is_one_host_behind_a_translation() {
+    let sessions = |client: u32| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        for (after, flags) in [(APART / 2, LOCK), (APART / 2 + HELD, UNLOCK)] {
+            traffic.step(5, 5 * APART + after, flags).client = client;
+        }
+        traffic.staying()
+    };
+    assert_eq!(sessions(1), [1, 9]);
+    assert_eq!(sessions(2), [1, 5, 9]);
+}
+
+#[test]
+fn who_writes_without_a_lock_keeps_what_is_within_ten_seconds() {
+    let written = |client: u32, after: i64| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        let time = 5 * APART + HELD + TAKES + after;
+        traffic.beside.accesses = vec![Access { handle: 1, client, first: time, last: time }];
+        traffic.staying()
+    };
+    assert_eq!([written(2, 10 * SECOND), written(2, 10 * SECOND + 1)], [vec![1, 5, 9], vec![1, 9]]);
+    assert_eq!(written(2, -10 * SECOND - HELD - TAKES), [1, 5, 9]);
+    assert_eq!(written(2, -10 * SECOND - HELD - TAKES - 1), [1, 9]);
+    assert_eq!(written(1, 0), [1, 9], "who locks the file may write to it");
+}
+
+#[test]
+fn what_spans_a_restart_stays() {
+    let restarted = |time: i64| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        traffic.beside.restarts = vec![5 * APART + time];
+        traffic.staying()
+    };
+    assert_eq!([restarted(-SECOND), restarted(-SECOND - 1)], [vec![1, 5, 9], vec![1, 9]]);
+    let end = HELD + TAKES + SECOND;
+    assert_eq!([restarted(end - 1), restarted(end)], [vec![1, 5, 9], vec![1, 9]]);
+}
+
+#[test]
+fn steps_of_two_hosts_around_a_moment_stay() {
+    let at = |moments: Vec<i64>| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        traffic.moments = moments;
+        traffic.staying()
+    };
+    assert_eq!(at(vec![5 * APART + APART / 2]), [1, 5, 6, 9]);
+    assert_eq!(at(vec![5 * APART]), [1, 5, 9], "between its two steps");
+    assert_eq!(at(vec![5 * APART - 1]), [1, 4, 5, 9]);
+}
+
+#[test]
+fn what_is_not_over_a_second_before_the_end_stays() {
+    let until = |until: i64| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        traffic.beside.until = 5 * APART + HELD + TAKES + until;
+        traffic.staying()
+    };
+    assert_eq!([until(SECOND), until(SECOND + 1)], [vec![1, 5, 6, 7, 8, 9], vec![1, 6, 7, 8, 9]]);
+}
+
+#[test]
+fn the_latest_of_each_file_stay_as_many_as_there_is_room_for() {
+    let most = |most: usize| {
+        let mut traffic = Traffic::new();
+        (1..10).for_each(|svid| traffic.session(svid, svid * APART));
+        traffic.steps.iter_mut().for_each(|step| step.claim.fh = step.claim.svid as u32 / 2);
+        traffic.beside.max_latest = most;
+        traffic.staying()
+    };
+    assert_eq!(most(0), [1, 9]);
+    assert_eq!(most(2), [1, 7, 9], "the first and the last stay as ends");
+    assert_eq!(most(9), [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn who_unlocks_first_had_locked_before_unless_that_has_left() {
+    let unlocked = |known: bool| {
+        let mut traffic = Traffic::new();
+        let exchange = traffic.step(1, APART, UNLOCK).exchange;
+        traffic.known.extend(known.then_some(exchange));
+        let steps = Steps::new(traffic.steps, Vec::new());
+        assert_eq!(steps.unlocking_first().map(|step| step.exchange).collect::<Vec<_>>(), [exchange]);
+        steps.sift(&traffic.beside, &traffic.known).unlocked_again
+    };
+    assert_eq!([unlocked(false), unlocked(true)], [vec![], vec![0]]);
+    let mut traffic = Traffic::new();
+    traffic.session(1, 0);
+    traffic.step(1, APART, UNLOCK);
+    assert_eq!(Steps::new(traffic.steps, Vec::new()).sift(&traffic.beside, &traffic.known).unlocked_again, [2]);
+}
+
+#[test]
+fn what_leaves_is_summed_by_file() {
+    let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+    let sifted = Steps::new(std::mem::take(&mut traffic.steps), Vec::new()).sift(&traffic.beside, &traffic.known);
+    let sums = sifted.sums();
+    let [(key, held)] = sums.as_slice() else { panic!("one: {sums:?}") };
+    assert_eq!(*key, (0, 1, 9, 1));
+    assert_eq!((held.first, held.last), (2 * APART + TAKES, 8 * APART + HELD));
+    assert_eq!((held.sessions, held.hold_sum), (7, 7 * (HELD - TAKES) as u64));
+}
+
+#[test]
+fn of_moments_close_to_each_other_the_first_one_counts() {
+    let moments = |count: i64| (0..count).map(|number| number * SECOND / 10).rev().collect::<Vec<_>>();
+    assert_eq!(few(moments(4_096)).len(), 4_096);
+    let some = few(moments(4_097));
+    assert_eq!(some.len(), 410);
+    assert!(some.iter().zip(0..).all(|(moment, second)| *moment == second * SECOND));
+}
+
+proptest! {
+    /// Whatever comes, nothing leaves that is not a LOCK and its UNLOCK, as usual, of one owner, and nothing twice.
+    #[test]
+    fn only_pairs_leave(
+        raw in prop::collection::vec((0..4_u32, 0..3_i64, 0..32_u8, any::<i64>(), 0..3_u64, any::<bool>()), 0..60),
+        until in any::<i64>(),
+    ) {
+        let mut traffic = Traffic::new();
+        for (client, svid, flags, time, offset, exclusive) in raw {
+            let step = traffic.step(svid, time.saturating_sub(TAKES), flags);
+            (step.client, step.claim.offset, step.claim.exclusive) = (client, offset, exclusive);
+        }
+        traffic.steps.sort_by_key(|step| step.time);
+        traffic.beside.until = until;
+        let count = traffic.steps.len();
+        let sifted = Steps::new(traffic.steps, vec![until]).sift(&traffic.beside, &traffic.known);
+        let mut seen = BTreeSet::new();
+        for (lock, unlock) in sifted.left() {
+            prop_assert_eq!(lock.flags & LOCK, LOCK);
+            prop_assert_eq!(unlock.flags & UNLOCK, UNLOCK);
+            prop_assert_eq!((lock.claim.svid, lock.claim.offset), (unlock.claim.svid, unlock.claim.offset));
+            prop_assert!(seen.insert(lock.exchange) && seen.insert(unlock.exchange));
+        }
+        prop_assert_eq!((sifted.exchanges().count(), sifted.stretches.len()), (count, count));
+        prop_assert!(sifted.stretches.iter().all(|stretch| (*stretch as usize) < sifted.odd.len()));
+    }
+}
