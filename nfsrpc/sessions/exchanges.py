@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
-from nfsrpc.decode import Columns, Decoded, rows_of
+from nfsrpc.decode import Columns, Decoded, joined, rows_of
 from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.continuations import Continuations, Sighted, continuations
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
@@ -55,14 +55,14 @@ ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
 OF_REPLY = ("client", "client_port", "server", "server_port", "transport", "xid")
 
 
-class Chosen(dict[str, Array]):
-    """Some rows of columns, each taken at first use."""
+class Gathered(dict[str, Array]):
+    """Some rows of tables, those of one after those of another; each column is taken at first use."""
 
-    def __init__(self, columns: Columns, rows: Array) -> None:
-        self.columns, self.rows = columns, rows
+    def __init__(self, *parts: tuple[Columns, Array | slice]) -> None:
+        self.parts = parts
 
     def __missing__(self, name: str) -> Array:
-        self[name] = self.columns[name][self.rows]
+        self[name] = joined([columns[name][rows] for columns, rows in self.parts])
         return self[name]
 
 
@@ -85,7 +85,7 @@ class Exchanges:
         self.raw = decoded.exchanges
         listed = self.raw["flags"] & COUNTED == 0
         if not (counted or listed.all()):
-            self.raw = Chosen(self.raw, np.flatnonzero(listed))
+            self.raw = Gathered((self.raw, np.flatnonzero(listed)))
 
     def __len__(self) -> int:
         return len(self.raw["exchange"])

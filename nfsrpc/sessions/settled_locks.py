@@ -19,9 +19,10 @@ import numpy as np
 
 from nfsrpc._core import LockSessions
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, isin
-from nfsrpc.decode import Columns, MessageFields, joined
+from nfsrpc.decode import Columns, MessageFields
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.reading import Batch
+from nfsrpc.sessions.exchanges import Gathered
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
 SECOND = 1_000_000_000
@@ -178,17 +179,6 @@ class Sieve:
             columns = {field: masked(column) for field, column in messages.get(name, {}).items()}
             if columns and len(columns["exchange"].values):
                 yield columns
-
-
-class Gathered(dict[str, Array]):
-    """Some rows of several tables, one after the other; each column is taken at first use."""
-
-    def __init__(self, *parts: tuple[Columns, Array | slice]) -> None:
-        self.parts = parts
-
-    def __missing__(self, name: str) -> Array:
-        self[name] = joined([columns[name][rows] for columns, rows in self.parts])
-        return self[name]
 
 
 def masked(column: Any) -> Masked:
