@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::arrays::columns;
 use crate::backends::Chunk;
-use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::lock_binding::{LockSessions, few};
@@ -223,25 +223,6 @@ fn operation(raw: &Bound<'_, PyTuple>) -> PyResult<RawOp> {
         },
     };
     Ok((code, number(1)?, number(2)?, number(3)?, pairs))
-}
-
-fn array(py: Python<'_>, values: Values) -> Bound<'_, PyAny> {
-    match values {
-        Values::U8(values) => values.into_pyarray(py).into_any(),
-        Values::U16(values) => values.into_pyarray(py).into_any(),
-        Values::U32(values) => values.into_pyarray(py).into_any(),
-        Values::U64(values) => values.into_pyarray(py).into_any(),
-        Values::I32(values) => values.into_pyarray(py).into_any(),
-        Values::I64(values) => values.into_pyarray(py).into_any(),
-    }
-}
-
-pub fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
-    let result = PyDict::new(py);
-    for (name, values) in columns {
-        result.set_item(name, array(py, values))?;
-    }
-    Ok(result)
 }
 
 /// The wire's 32 or 64 bits, read according to the kind of the column.

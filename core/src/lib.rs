@@ -47,6 +47,8 @@ pub mod weight;
 pub mod xdr;
 
 #[cfg(feature = "python")]
+mod arrays;
+#[cfg(feature = "python")]
 mod binding;
 #[cfg(feature = "python")]
 mod lock_binding;

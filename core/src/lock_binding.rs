@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use numpy::{Element, IntoPyArray, PyReadonlyArray1};
-use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::arrays::column;
 use crate::lock_sessions::{Access, Beside, Claim, Sifted, Step, Steps, few as few_of, step_flag};
 use crate::strings::NO_STRING;
 
@@ -170,11 +170,6 @@ fn owners<'py, 'a>(
 #[pyfunction]
 pub fn few<'py>(py: Python<'py>, moments: PyReadonlyArray1<'py, i64>) -> PyResult<Bound<'py, PyAny>> {
     Ok(few_of(moments.as_slice()?.to_vec()).into_pyarray(py).into_any())
-}
-
-pub fn column<'py, T: Element>(table: &Bound<'py, PyDict>, name: &str) -> PyResult<PyReadonlyArray1<'py, T>> {
-    let column = table.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-    column.extract()
 }
 
 /// Steps in order of time, as far as their arguments are known; each table has those of one version.

@@ -4,9 +4,8 @@ use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::arrays::{column, columns};
 use crate::batch::ExchangeRow;
-use crate::binding::columns;
-use crate::lock_binding::column;
 use crate::tally::Listed;
 
 /// Columns of exchanges, and which of their rows.
