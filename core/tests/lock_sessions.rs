@@ -78,6 +78,8 @@ fn the_first_and_the_last_of_a_connection_stay() {
     assert_eq!(other(|step| step.flow = 1), [1, 5, 9]);
     assert_eq!(other(|step| step.claim.caller_name = 1), [1, 5, 9]);
     assert_eq!(other(|step| step.vers = 1), [1, 5, 9]);
+    assert_eq!(other(|step| step.client = 2), [1, 5, 9]);
+    assert_eq!(other(|step| step.server = 8), [1, 5, 9]);
 }
 
 #[test]
@@ -109,16 +111,18 @@ fn what_is_odd_stays_with_what_is_next_to_it() {
 
 #[test]
 fn each_client_of_the_file_keeps_what_is_next_to_something_odd() {
-    // The odd one is of the client 1; the client 2 has the same range, one that shares a byte with it, one that is apart.
-    for offset in [0, 4, 5] {
+    // The odd one is of the client 1; the client 2 has the same range, alone or with one that overlaps it, or one apart.
+    for (first_length, offset) in [(5, 0), (6, 0), (5, 5)] {
         let mut traffic = Traffic::around(|traffic, at| _ = traffic.step(5, at, DENIED));
-        traffic.steps.iter_mut().for_each(|step| step.claim.length = 5);
+        for Step { claim, .. } in &mut traffic.steps {
+            claim.length = if claim.svid == 1 { first_length } else { 5 };
+        }
         for svid in 11..20 {
             traffic.session_with(svid, (svid - 10) * APART - APART / 2, HELD, |step| {
                 (step.client, step.claim.offset, step.claim.length) = (2, offset, 5);
             });
         }
-        assert_eq!(traffic.staying(), [1, 4, 5, 6, 9, 11, 15, 16, 19], "{offset}");
+        assert_eq!(traffic.staying(), [1, 4, 5, 6, 9, 11, 15, 16, 19], "{first_length} {offset}");
     }
 }
 
@@ -199,6 +203,27 @@ fn an_owner_may_come_again() {
     let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
     traffic.session(2, 6 * APART + APART / 2);
     assert_eq!(traffic.staying(), [1, 9]);
+}
+
+#[test]
+fn locks_of_two_owners_or_ranges_may_be_interleaved() {
+    let interleaved = |change: fn(&mut Claim)| {
+        nine(|traffic, at| {
+            for (after, flags) in [(0, LOCK), (HELD, UNLOCK)] {
+                for other in [false, true] {
+                    let Step { claim, .. } = traffic.step(5, at + after + i64::from(other), flags);
+                    *claim = Claim { fh: 2, length: 5, exclusive: false, ..*claim };
+                    if other {
+                        change(claim);
+                    }
+                }
+            }
+        })
+    };
+    assert_eq!(interleaved(|claim| claim.fh = 3), [1, 9]);
+    assert_eq!(interleaved(|claim| claim.oh = 2), [1, 9]);
+    assert_eq!(interleaved(|claim| claim.svid = 50), [1, 9]);
+    assert_eq!(interleaved(|claim| claim.offset = 5), [1, 9]);
 }
 
 #[test]
@@ -313,7 +338,7 @@ fn an_owner_of_several_ranges_is_odd_where_any_overlap() {
         traffic.steps.iter_mut().for_each(|step| step.claim.length = 10);
         for at in [3, 7] {
             traffic.session_with(5, at * APART + APART / 2, HELD, |step| {
-                (step.claim.offset, step.claim.length) = (offset + at as u64, 1);
+                (step.claim.offset, step.claim.length) = (offset * at as u64, at as u64);
             });
         }
         traffic.staying()
@@ -370,14 +395,18 @@ fn what_spans_a_restart_stays() {
 
 #[test]
 fn steps_of_two_hosts_around_a_moment_stay() {
-    let at = |moments: Vec<i64>| {
-        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+    let with = |change: fn(&mut Step), moments: Vec<i64>| {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session_with(5, at, HELD, change));
         traffic.moments = moments;
         traffic.staying()
     };
+    let at = |moments: Vec<i64>| with(|_| (), moments);
     assert_eq!(at(vec![5 * APART + APART / 2]), [1, 5, 6, 9]);
     assert_eq!(at(vec![5 * APART]), [1, 5, 9], "between its two steps");
     assert_eq!(at(vec![5 * APART - 1]), [1, 4, 5, 9]);
+    assert_eq!(at(vec![15 * APART / 2, 9 * APART / 2, 7 * APART / 2]), [1, 3, 4, 5, 7, 8, 9]);
+    assert_eq!(with(|step| step.client = 2, vec![11 * APART / 2]), [1, 4, 5, 6, 9]);
+    assert_eq!(with(|step| step.server = 8, vec![11 * APART / 2]), [1, 4, 5, 6, 9]);
 }
 
 #[test]
@@ -411,7 +440,8 @@ fn the_latest_are_of_each_client_and_of_each_range_shared_or_not() {
         (1, 2, 0, true),
         (2, 2, 0, true),
         (1, 1, 5, true),
-        (1, 1, 0, true), // of the client 1
+        (1, 1, 0, true),
+        (1, 1, 5, true), // of the client 1
         (2, 1, 5, true), // of that range
         (2, 1, 0, false),
         (2, 1, 0, false), // shared
@@ -427,7 +457,7 @@ fn the_latest_are_of_each_client_and_of_each_range_shared_or_not() {
         });
     }
     traffic.beside.max_latest = 99;
-    assert_eq!(traffic.staying(), [0, 1, 3, 4, 6, 8, 9, 10]);
+    assert_eq!(traffic.staying(), [0, 1, 4, 5, 7, 9, 10, 11]);
 }
 
 #[test]

@@ -96,15 +96,23 @@ def answered_twice(w: Writer) -> None:
     w.reply(Ends(host(1), 700, SERVER, LOCKD), w.xid, GRANT)
 
 
+def unlock_message(w: Writer) -> None:
+    arguments = Owner(1, MIDDLE, b"h1").arguments(NlmProc.UNLOCK)
+    w.asked(Ends(host(1), 700, SERVER, LOCKD), Prog.NLM, 4, NlmProc.UNLOCK_MSG, arguments)
+
+
 ODD: list[Callable[[Writer], None]] = [
     resent,
     answered_twice,
     lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.DENIED),
+    unlock_message,
+    lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.CANCEL_MSG),
 ]
 # What may hold the range from then on, and what held it until then.
 OPEN: list[tuple[Callable[[Writer], None], list[int]]] = [
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), None), [1, 4, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.LOCK_MSG), [1, 4, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.NM_LOCK), [1, 4, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED), [1, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK), [1, 2, 3, 4, 5, 6, 9]),
 ]
