@@ -384,7 +384,7 @@ impl Stretch {
         let healthy = is_pair && first.reply_time <= last.time;
         let is_held = rows.len() == 1 && locks;
         let odd = !healthy && !is_held;
-        let pause = if odd && last.is(flag::LOCK) { PAUSE } else { 0 };
+        let pause = if last.is(flag::LOCK) { PAUSE } else { 0 };
         Stretch {
             begin: if begun_before { NO_TIME } else { first.time },
             end: if last.is(flag::OVER) { last.reply_time.saturating_add(pause) } else { NEVER },

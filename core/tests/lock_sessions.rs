@@ -30,7 +30,9 @@ impl Traffic {
 
     /// A step of the client 1; its exchange is its number.
     fn step(&mut self, svid: i64, time: i64, flags: u8) -> &mut Step {
-        let claim = Claim { fh: 1, oh: 1, svid, exclusive: true, ..Claim::default() };
+        // An UNLOCK does not say whether it is.
+        let exclusive = flags & flag::UNLOCK == 0;
+        let claim = Claim { fh: 1, oh: 1, svid, exclusive, ..Claim::default() };
         let exchange = self.steps.len() as u32;
         let step =
             Step { exchange, client: 1, server: 9, time, reply_time: time + TAKES, flags, claim, ..Step::default() };
@@ -94,12 +96,20 @@ fn what_is_odd_stays_with_what_is_next_to_it() {
     let around = [1, 4, 5, 6, 9];
     assert_eq!(odd([flag::LOCK, UNLOCK]), around, "a LOCK that was slow, or resent");
     assert_eq!(odd([LOCK, UNLOCK & !flag::USUAL]), around);
+    assert_eq!(odd([LOCK, flag::OVER | flag::USUAL]), around, "a CANCEL");
     assert_eq!(odd([DENIED, DENIED]), around);
     assert_eq!(
         nine(|traffic, at| _ = traffic.step(5, at, flag::GRANT)),
         [1, 4, 5, 6, 7, 8, 9],
         "after a callback it goes on"
     );
+    let called_back = |traffic: &mut Traffic, at| {
+        traffic.step(5, at, flag::LOCK);
+        let step = traffic.step(5, at + 1, flag::GRANT);
+        (step.client, step.server) = (9, 1);
+        traffic.step(5, at + HELD, UNLOCK);
+    };
+    assert_eq!(nine(called_back), around, "a callback goes to who locks");
     let answered = |after: i64| {
         nine(|traffic, at| {
             traffic.step(5, at, LOCK).reply_time = at + after;
@@ -200,9 +210,14 @@ fn whether_something_is_odd_is_told_of_each_step() {
 
 #[test]
 fn an_owner_may_come_again() {
-    let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
-    traffic.session(2, 6 * APART + APART / 2);
-    assert_eq!(traffic.staying(), [1, 9]);
+    for offset in [0, 5] {
+        let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+        traffic.session(2, 6 * APART + APART / 2);
+        for Step { claim, .. } in &mut traffic.steps {
+            (claim.offset, claim.length) = (if claim.svid == 7 { offset } else { 0 }, 5);
+        }
+        assert_eq!(traffic.staying(), [1, 9], "{offset}");
+    }
 }
 
 #[test]
@@ -227,8 +242,23 @@ fn locks_of_two_owners_or_ranges_may_be_interleaved() {
 }
 
 #[test]
+fn who_unlocks_another_range_has_not_unlocked_this_one() {
+    let unlocked = |offset: u64, length: u64| {
+        nine(|traffic, at| {
+            traffic.step(5, at, LOCK).claim = Claim { fh: 2, oh: 1, svid: 5, offset: 0, length: 5, ..Claim::default() };
+            let step = traffic.step(5, at + HELD, UNLOCK);
+            step.claim = Claim { fh: 2, oh: 1, svid: 5, offset, length, ..Claim::default() };
+        })
+    };
+    assert_eq!(unlocked(0, 5), [1, 9]);
+    assert_eq!([unlocked(0, 6), unlocked(1, 4)], [[1, 5, 9]; 2]);
+}
+
+#[test]
 fn a_lock_that_is_held_stays_and_what_it_meets() {
     assert_eq!(nine(|traffic, at| _ = traffic.step(5, at, LOCK)), [1, 5, 6, 7, 8, 9]);
+    assert_eq!(nine(|traffic, at| _ = traffic.step(5, at, LOCK | flag::OVER)), [1, 5, 9]);
+    assert_eq!(nine(|traffic, at| _ = traffic.step(5, at, UNLOCK)), [1, 2, 3, 4, 5, 6, 9], "held since before");
     let shared = |exclusive: bool| {
         let mut traffic = Traffic::around(|traffic, at| _ = traffic.step(5, at, LOCK));
         traffic.steps.iter_mut().for_each(|step| step.claim.exclusive = false);
@@ -241,18 +271,21 @@ fn a_lock_that_is_held_stays_and_what_it_meets() {
 
 #[test]
 fn who_was_denied_may_ask_again_for_46_seconds() {
-    let staying = |flags: u8, pause: i64| {
+    let staying = |flags: u8, pause: i64, exclusive: bool| {
         let mut traffic = Traffic::new();
         traffic.step(1, APART, flags);
         for (svid, after) in [(2, 1), (3, 2 * HELD), (4, pause), (5, pause + 2 * HELD), (6, pause + APART)] {
             traffic.session(svid, APART + TAKES + after);
         }
+        traffic.steps.iter_mut().for_each(|step| step.claim.exclusive = exclusive);
         traffic.staying()
     };
     // The first that begins after its end stays, too.
-    assert_eq!(staying(DENIED, 46 * SECOND - 1), [1, 2, 3, 4, 5, 6]);
-    assert_eq!(staying(DENIED, 46 * SECOND), [1, 2, 3, 4, 6]);
-    assert_eq!(staying(UNLOCK, 46 * SECOND), [1, 2, 6], "nobody was denied");
+    for exclusive in [true, false] {
+        assert_eq!(staying(DENIED, 46 * SECOND - 1, exclusive), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(staying(DENIED, 46 * SECOND, exclusive), [1, 2, 3, 4, 6]);
+    }
+    assert_eq!(staying(UNLOCK, 46 * SECOND, true), [1, 2, 6], "nobody was denied");
 }
 
 /// Where the fifth lock is held, on this range, and the others are of another one.
@@ -301,7 +334,7 @@ fn of_ranges_that_are_apart_those_of_one_meet() {
 fn of_ranges_that_overlap_those_stay_that_meet() {
     // Of four ranges in two pairs, those of a pair overlap, and meet in time; both pairs are at one time.
     let mut traffic = Traffic::new();
-    for (number, offset) in [(0, 0), (1, 5), (2, 100), (3, 200)] {
+    for (number, offset) in [(0, 0), (1, 5), (2, 200), (3, 100)] {
         for (round, at) in [(0, 0), (1, APART), (2, 2 * APART)] {
             let svid = 10 * round + number;
             traffic.session_with(svid, at + number, HELD, |step| {
@@ -333,29 +366,34 @@ fn what_lasts_longer_than_sixteen_others_meets_all_of_them() {
 
 #[test]
 fn an_owner_of_several_ranges_is_odd_where_any_overlap() {
-    let staying = |offset: u64| {
+    let staying = |offset: u64, times: &[i64], change: fn(&mut Claim)| {
         let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
         traffic.steps.iter_mut().for_each(|step| step.claim.length = 10);
-        for at in [3, 7] {
+        for &at in times {
             traffic.session_with(5, at * APART + APART / 2, HELD, |step| {
                 (step.claim.offset, step.claim.length) = (offset * at as u64, at as u64);
+                change(&mut step.claim);
             });
         }
         traffic.staying()
     };
-    assert_eq!([staying(0), staying(10)], [vec![1, 3, 4, 5, 6, 7, 8, 9], vec![1, 9]]);
+    let offsets = [0, 10].map(|offset| staying(offset, &[3, 7], |_| ()));
+    assert_eq!(offsets, [vec![1, 3, 4, 5, 6, 7, 8, 9], vec![1, 9]]);
+    assert_eq!(staying(0, &[7], |_| ()), [1, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(staying(0, &[7], |claim| claim.oh = 2), [1, 9], "two owners");
+    assert_eq!(staying(0, &[7], |claim| claim.svid = 50), [1, 9], "two owners");
 }
 
 #[test]
 fn one_owner_at_two_addresses_is_one_host_behind_a_translation() {
-    let sessions = |client: u32| {
+    let sessions = |client: u32, after: i64| {
         let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
-        traffic.session_with(5, 5 * APART + APART / 3, HELD, |step| step.client = client);
+        traffic.session_with(5, 5 * APART + after, HELD, |step| step.client = client);
         traffic.session(5, 5 * APART + APART / 2);
         traffic.staying()
     };
-    assert_eq!(sessions(1), [1, 9]);
-    assert_eq!(sessions(2), [1, 5, 9]);
+    assert_eq!([1, 2].map(|client| sessions(client, APART / 3)), [vec![1, 9], vec![1, 5, 9]]);
+    assert_eq!([1, 2].map(|client| sessions(client, HELD / 2)), [vec![1, 4, 5, 9], vec![1, 5, 9]], "interleaved");
 }
 
 #[test]
@@ -471,10 +509,13 @@ fn who_unlocks_first_had_locked_before_unless_that_has_left() {
         steps.sift(&traffic.beside, &traffic.known).unlocked_again
     };
     assert_eq!([unlocked(false), unlocked(true)], [vec![], vec![0]]);
-    let mut traffic = Traffic::new();
-    traffic.session(1, 0);
-    traffic.step(1, APART, UNLOCK);
-    assert_eq!(Steps::new(traffic.steps, Vec::new()).sift(&traffic.beside, &traffic.known).unlocked_again, [2]);
+    let after = |flags: [u8; 2]| {
+        let mut traffic = Traffic::new();
+        (0..).zip(flags).for_each(|(number, flags)| _ = traffic.step(1, number * HELD, flags));
+        traffic.step(1, APART, UNLOCK);
+        Steps::new(traffic.steps, Vec::new()).sift(&traffic.beside, &traffic.known).unlocked_again
+    };
+    assert_eq!([after([LOCK, UNLOCK]), after([DENIED, DENIED])], [vec![2], vec![]]);
 }
 
 #[test]

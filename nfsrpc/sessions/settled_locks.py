@@ -114,7 +114,7 @@ class Sieve:
         roles[list(ROLES)] = list(ROLES.values())
         flags = roles[raw["proc"][rows]]
         answered = raw["reply_frame"][rows] != 0
-        flags[(flags == LOCK) & answered & ~isin(raw["status"][rows], GOES_ON)] |= OVER
+        flags[(flags == LOCK) & ~isin(raw["status"][rows], GOES_ON)] |= OVER
         flags[~answered] &= ~np.uint8(OVER)
         flags[self.plain[rows]] |= USUAL
         restarts = np.sort(raw["time"][self.restarts])
