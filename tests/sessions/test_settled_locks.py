@@ -393,11 +393,9 @@ def test_what_is_odd_on_a_file_keeps_no_sessions_of_another_file() -> None:
 
 AT = 100 * SECOND
 SOON = AT + SECOND // 1000
-LOCKED = {
-    **{"prog": Prog.NLM, "vers": 4, "proc": NlmProc.LOCK, "status": Nlm4Stats.GRANTED},
-    **{"call_frame": 1, "reply_frame": 2, "time": AT, "reply_time": SOON},
-    **dict.fromkeys(("rpc_status", "retransmits", "duplicates", "flags"), 0),
-}
+PLACES = {"call_frame": 1, "reply_frame": 2, "time": AT, "reply_time": SOON}
+ODDITIES = dict.fromkeys(("rpc_status", "retransmits", "duplicates", "flags"), 0)
+LOCKED = PLACES | ODDITIES | {"prog": Prog.NLM, "vers": 4, "proc": NlmProc.LOCK, "status": Nlm4Stats.GRANTED}
 NO_STATUS = NULLS["i32?"]
 NOTIFY = {"prog": Prog.NSM, "proc": NsmProc.SM_NOTIFY}
 GRACE = {"status": Nlm4Stats.DENIED_GRACE_PERIOD}
