@@ -144,7 +144,7 @@ class Sieve:
         nlm = raw["prog"] == Prog.NLM
         answered = raw["reply_frame"] != 0
         slow = ~answered | (raw["reply_time"] - raw["time"] >= SLOW) | (raw["retransmits"] > 0)
-        failed = nlm & answered & ((raw["rpc_status"] != 0) | ~isin(raw["status"], OF_THE_FILE))
+        failed = nlm & ((raw["rpc_status"] != 0) | ~isin(raw["status"], OF_THE_FILE))
         known = self.final | (raw["time"] < self.until)
         late: Mask = ((slow | failed) & known) | (~nlm & ~self.names_port) | self.restarts
         return late
