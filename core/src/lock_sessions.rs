@@ -68,9 +68,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The last byte of its range.
+    /// The last byte of its range; a length of 0 is up to the end of the file.
     fn end(&self) -> u64 {
-        let last = self.offset.checked_add(self.length.wrapping_sub(1)).filter(|_| self.length > 0);
+        let last = self.offset.checked_add(self.length.wrapping_sub(1));
         last.filter(|last| *last < OFFSET_MAX).unwrap_or(u64::MAX)
     }
 
@@ -353,7 +353,7 @@ fn number(steps: &[Step], rows: &mut [Row]) -> Counts {
 
 /// Rows by the number of their group, of which there are so many, as they come.
 fn in_groups<T: Copy + Default>(rows: &[T], groups: usize, number: impl Fn(&T) -> u32) -> Vec<T> {
-    let mut places = vec![0; groups + 1];
+    let mut places = vec![0; groups];
     for row in rows {
         if let Some(place) = places.get_mut(number(row) as usize + 1) {
             *place += 1;
@@ -384,7 +384,7 @@ impl Stretch {
         let healthy = is_pair && first.reply_time <= last.time;
         let is_held = rows.len() == 1 && locks;
         let odd = !healthy && !is_held;
-        let pause = if odd && last.is(flag::LOCK) { PAUSE } else { 0 };
+        let pause = if last.is(flag::LOCK) { PAUSE } else { 0 };
         Stretch {
             begin: if begun_before { NO_TIME } else { first.time },
             end: if last.is(flag::OVER) { last.reply_time.saturating_add(pause) } else { NEVER },

@@ -528,10 +528,13 @@ mod tests {
     fn intervals_of_listed_exchanges_may_be_longer() {
         let sums = |length: i64| {
             let mut listed = Listed::default();
-            [0, 6 * INTERVAL_NS - 1, 6 * INTERVAL_NS].iter().for_each(|time| listed.add(&answered(0, *time), length));
-            listed.take().0.exchanges
+            [6 * INTERVAL_NS, 6 * INTERVAL_NS - 1, 0].iter().for_each(|time| listed.add(&answered(0, *time), length));
+            let (tallies, intervals, _) = listed.take();
+            (tallies.exchanges, intervals)
         };
-        assert_eq!((sums(6 * INTERVAL_NS), sums(INTERVAL_NS)), (vec![2, 1], vec![1, 1, 1]));
+        assert_eq!(sums(6 * INTERVAL_NS), (vec![2, 1], vec![0, 6 * INTERVAL_NS]));
+        assert_eq!(sums(INTERVAL_NS), (vec![1; 3], vec![0, 5 * INTERVAL_NS, 6 * INTERVAL_NS]));
+        assert_eq!(sums(0), (vec![1; 3], vec![0, 6 * INTERVAL_NS - 1, 6 * INTERVAL_NS]), "not less than 1 ns");
     }
 
     #[test]

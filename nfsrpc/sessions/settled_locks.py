@@ -115,7 +115,7 @@ class Sieve:
         roles[list(ROLES)] = list(ROLES.values())
         flags = roles[raw["proc"][rows]]
         answered = raw["reply_frame"][rows] != 0
-        flags[(flags == LOCK) & answered & ~isin(raw["status"][rows], GOES_ON)] |= OVER
+        flags[(flags == LOCK) & ~isin(raw["status"][rows], GOES_ON)] |= OVER
         flags[~answered] &= ~np.uint8(OVER)
         flags[self.plain[rows]] |= USUAL
         restarts = np.sort(raw["time"][self.restarts])
@@ -145,7 +145,7 @@ class Sieve:
         nlm = raw["prog"] == Prog.NLM
         answered = raw["reply_frame"] != 0
         slow = ~answered | (raw["reply_time"] - raw["time"] >= SLOW) | (raw["retransmits"] > 0)
-        failed = nlm & answered & ((raw["rpc_status"] != 0) | ~isin(raw["status"], OF_THE_FILE))
+        failed = nlm & ((raw["rpc_status"] != 0) | ~isin(raw["status"], OF_THE_FILE))
         known = self.final | (raw["time"] < self.until)
         late: Mask = ((slow | failed) & known) | (~nlm & ~self.names_port) | self.restarts
         return late

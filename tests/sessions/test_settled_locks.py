@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.attacks import LOCKD, NFSD, SERVER, STATD, Ends, Owner, Writer, handle, host, opaque
 from nfsrpc._core import few
+from nfsrpc.columns import NAT, NULLS
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
+from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, Sieve, frontier
 
 MIDDLE = 5
 GRANT = opaque(b"ck") + struct.pack(">I", 0)
@@ -96,17 +100,26 @@ def answered_twice(w: Writer) -> None:
     w.reply(Ends(host(1), 700, SERVER, LOCKD), w.xid, GRANT)
 
 
+def unlock_message(w: Writer) -> None:
+    arguments = Owner(1, MIDDLE, b"h1").arguments(NlmProc.UNLOCK)
+    w.asked(Ends(host(1), 700, SERVER, LOCKD), Prog.NLM, 4, NlmProc.UNLOCK_MSG, arguments)
+
+
 ODD: list[Callable[[Writer], None]] = [
     resent,
     answered_twice,
     lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.DENIED),
+    unlock_message,
+    lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.CANCEL_MSG),
 ]
 # What may hold the range from then on, and what held it until then.
 OPEN: list[tuple[Callable[[Writer], None], list[int]]] = [
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), None), [1, 4, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.LOCK_MSG), [1, 4, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.NM_LOCK), [1, 4, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED), [1, 5, 6, 7, 8, 9]),
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK), [1, 2, 3, 4, 5, 6, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), None, NlmProc.UNLOCK), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
 ]
 
 
@@ -327,8 +340,6 @@ def test_another_vantage_decides() -> None:
 
 
 def test_of_many_moments_one_in_some_time_is_looked_at() -> None:
-    import numpy as np
-
     every = np.arange(4096, dtype=np.int64) * 100_000_000
     assert few(every).tolist() == every.tolist()
     some = few(np.arange(4097, dtype=np.int64) * 100_000_000)
@@ -336,8 +347,6 @@ def test_of_many_moments_one_in_some_time_is_looked_at() -> None:
 
 
 def test_owners_that_have_left_are_known_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
     monkeypatch.setattr(thinning, "MAX_OWNERS", 4)
     tables = thinning.nothing_left()
     for owners in ([7, 3], [9, 1], [5], [8, 6, 4], [2]):
@@ -380,3 +389,74 @@ def test_what_is_odd_on_a_file_keeps_no_sessions_of_another_file() -> None:
                 session(w, owner.svid, file)
             w.wait(100)
     assert sorted(listed(counted(w))) == [11, 14, 15, 16, 19, 21, 22, 29]
+
+
+AT = 100 * SECOND
+SOON = AT + SECOND // 1000
+PLACES = {"call_frame": 1, "reply_frame": 2, "time": AT, "reply_time": SOON}
+ODDITIES = dict.fromkeys(("rpc_status", "retransmits", "duplicates", "flags"), 0)
+LOCKED = PLACES | ODDITIES | {"prog": Prog.NLM, "vers": 4, "proc": NlmProc.LOCK, "status": Nlm4Stats.GRANTED}
+NO_STATUS = NULLS["i32?"]
+NOTIFY = {"prog": Prog.NSM, "proc": NsmProc.SM_NOTIFY}
+GRACE = {"status": Nlm4Stats.DENIED_GRACE_PERIOD}
+
+
+def exchanges(*changes: dict[str, int]) -> dict[str, Any]:
+    rows = [LOCKED | change for change in changes]
+    return {name: np.array([row[name] for row in rows], dtype=np.int64) for name in LOCKED}
+
+
+def sieve(*known: dict[str, int], in_reach: tuple[dict[str, int], ...] = (), until: int = NEVER) -> Sieve:
+    names: dict[str, Any] = {"strings": [], "addresses": [], "accesses": {}, "decoded": {}}
+    owners = {"counted_owners": {"owner": []}, "earlier_owners": {"owner": []}}
+    batch: Any = names | owners | {"exchanges": exchanges(*known)}
+    return Sieve([batch], exchanges(*in_reach), until)
+
+
+def test_what_is_plain_was_answered_once_in_time_with_success() -> None:
+    plain = [{}, {"reply_time": AT}, {"reply_time": AT + SLOW - 1}, {"prog": Prog.PORTMAP, "status": NO_STATUS}]
+    other = [{name: 1} for name in ("retransmits", "duplicates", "flags", "rpc_status", "status")]
+    other += [{"call_frame": 0}, {"reply_frame": 0}, {"time": NAT}, {"status": NO_STATUS}]
+    other += [{"reply_time": AT - 1}, {"reply_time": AT + SLOW}]
+    assert sieve(*plain).plain.all()
+    assert not sieve(*other).plain.any()
+    assert sieve({}, {}, in_reach=({},)).plain.tolist() == [True, True, False]
+
+
+def test_what_is_late_says_something_of_the_hosts() -> None:
+    late = [{"reply_frame": 0}, {"reply_time": AT + SLOW}, {"retransmits": 1}, {"rpc_status": 1}, {"status": 2}]
+    late += [{"prog": Prog.PORTMAP}, {"prog": Prog.NSM, "proc": NsmProc.SM_MON}, {"proc": NlmProc.FREE_ALL}]
+    other = [{}, {"reply_time": AT + SLOW - 1}, {"duplicates": 1}]
+    other += [{"status": status} for status in (Nlm4Stats.DENIED, Nlm4Stats.BLOCKED)]
+    assert sieve(*late).late.all()
+    assert not sieve(*other).late.any()
+
+
+def test_what_is_in_reach_is_late_before_the_first_that_is_in_time() -> None:
+    before, then = {"retransmits": 1, "time": AT - 1}, {"retransmits": 1}
+    assert sieve(in_reach=(before, then, {})).late.tolist() == [True, False, False]
+    assert sieve(in_reach=(before, then), until=AT).late.tolist() == [True, False]
+    assert sieve(in_reach=(before, then)).late.tolist() == [True, True]
+    assert sieve(then, in_reach=({"time": AT - 1},)).late.tolist() == [True, False]
+
+
+def test_all_is_known_before_the_first_in_reach_that_is_in_time() -> None:
+    late = [{"time": 1, "reply_frame": 0}, {"time": 2, "retransmits": 1}, {"time": NAT}]
+    assert frontier(exchanges(*late)) == NEVER
+    assert frontier(exchanges(*late, {}, {"time": AT + 1})) == AT
+
+
+def test_moments_are_around_what_is_late_and_its_answer() -> None:
+    around = [AT - MOMENT // 2, AT, AT + MOMENT]
+    assert sorted(sieve({"reply_frame": 0, "reply_time": NAT}, {}).moments) == around
+    assert sorted(sieve({"retransmits": 1}).moments) == sorted([*around, SOON - MOMENT, SOON])
+    assert len(sieve({"retransmits": 1, "time": NAT}).moments) == 0
+
+
+def test_what_shows_that_a_host_has_restarted() -> None:
+    shown = [{"proc": NlmProc.NSM_NOTIFY}, {"proc": NlmProc.FREE_ALL}, GRACE, NOTIFY]
+    other = [{}, NOTIFY | {"prog": Prog.PORTMAP}, GRACE | {"reply_frame": 0}, GRACE | {"prog": Prog.PORTMAP}]
+    other += [NOTIFY | {"proc": proc} for proc in (0, NsmProc.SM_STAT, NsmProc.SM_MON, NsmProc.SM_UNMON)]
+    other += [{"prog": Prog.PORTMAP, "proc": NlmProc.FREE_ALL}]
+    assert sieve(*shown).restarts.all()
+    assert not sieve(*other).restarts.any()
