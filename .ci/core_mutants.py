@@ -49,6 +49,7 @@ OWN = {
     "src/infiniband.rs": ["infiniband"],
     "src/ip.rs": ["ip"],
     "src/link.rs": ["infiniband", "link"],
+    "src/lock_sessions.rs": ["lock_sessions"],
     "src/matcher.rs": ["damage", "exchange", "forget", "select", "tally"],
     "src/numbering.rs": ["jobs"],
     "src/oddity.rs": ["exchange"],
