@@ -77,7 +77,7 @@ def resends(inputs: Inputs, frames: set[Frame]) -> Iterator[Note]:
     unheard = unacknowledged(inputs.flows, again["flow"])
     for row in again.rows():
         resent = copied[row.exchange]
-        waits = resent["after_s"].tolist()
+        waits = [wait for wait in resent.values("after_s") if wait is not None]
         kind = "notice" if (row.capture, row.call_frame) in statds else retransmission_kind(row)
         by_tcp = unheard.meet(row.flow, row.time, row.time)
         if not waits:

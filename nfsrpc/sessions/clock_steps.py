@@ -93,7 +93,7 @@ def goes_on(calls: Calls, behind: Mask) -> bool:
 
 
 def set_forward(calls: Calls, decoded: Decoded, number: int) -> Iterator[Step]:
-    slow = (calls["reply_time"] != NAT) & (calls["retransmits"] == 0)
+    slow = (calls["reply_time"] > calls["time"]) & (calls["retransmits"] == 0)
     slow &= np.where(slow, calls["reply_time"] - calls["time"], 0) >= LEAST_FORWARD
     if not slow.any():
         return

@@ -136,11 +136,12 @@ class Walk:
         self.copies = self.by_step(calls["duplicates"][at])
         self.start = self.by_step(steps.fields["l_offset"][numbers])
         self.end = self.by_step(range_ends(steps)[numbers])
-        # Of the present owner: what waits, what holds, and the latest of each range.
+        # Of the present owner: what waits, what holds, the latest of each range, and ranges that it has unlocked.
         self.pending = Pending()
         self.held = Held()
         self.looks = 0  # at sessions that an UNLOCK does not end, left to take
         self.latest: dict[Range, Session] = {}
+        self.unlocked: set[Range] = set()
         self.found: list[Session] = []
 
     def by_step(self, values: Array) -> dict[int, int]:
@@ -157,8 +158,8 @@ class Walk:
         owner = None
         for step, its_owner in zip(self.numbers, owners.tolist(), strict=True):
             if its_owner != owner:
-                self.pending, self.held, self.latest, owner = Pending(), Held(), {}, its_owner
-                self.looks = 0
+                self.pending, self.held, self.latest, self.unlocked = Pending(), Held(), {}, set()
+                self.looks, owner = 0, its_owner
             self.looks += LOOKS
             take[self.kind[step]](step, (self.start[step], self.end[step]))
         return self.found
@@ -252,8 +253,10 @@ class Walk:
         waiting = [known for known in self.looked_at(self.pending.beginning_in(span)) if known.span[1] <= span[1]]
         meeting = self.held.meeting(span)
         holding = list(meeting if state == RELEASED else self.looked_at(meeting))
-        if not holding and not waiting and span not in self.latest and step not in self.again and self.looks > 0:
+        known = span in self.latest or span in self.unlocked or step in self.again
+        if not holding and not waiting and not known and self.looks > 0:
             holding = [self.begin(step, span, HELD)]  # since before the capture
+        self.unlocked.add(span)
         for session in (*waiting, *holding):
             session.unlock = step
         for session in holding:

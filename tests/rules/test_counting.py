@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks import traffic
-from benchmarks.attacks import ATTACKS, NFS, NLM, NSM, SERVER, TCP, UDP, Ends, Writer
+from benchmarks.attacks import ATTACKS, NFS, NLM, NSM, SERVER, TCP, UDP, Ends, Owner, Writer, host
 from nfsrpc import reading
 from nfsrpc.columns import Table
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches
 from nfsrpc.sessions.tallies import to_2_percent
 from nfsrpc.sources import open_source
@@ -60,6 +61,19 @@ def test_nothing_is_lost_of_lock_traffic(seed: int, monkeypatch: pytest.MonkeyPa
 def test_nothing_is_lost_of_more_lock_traffic_than_is_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     let_go_at_once(monkeypatch)
     check_pieces(Traffic(seed=1, oddity=0.002).capture(4000))
+
+
+def test_who_unlocks_again_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    writer, part = Writer(), Owner(1, 1, b"h1", offset=100, length=10)
+    whole = part._replace(offset=0, length=0)
+    writer.lock(host(1), part, Nlm4Stats.GRANTED)
+    writer.lock(host(1), whole, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
+    writer.lock(host(2), Owner(1, 2, b"h2"), Nlm4Stats.BLOCKED)
+    writer.wait(12)
+    writer.lock(host(1), whole, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
+    writer.end()
+    check_pieces(writer.capture())
 
 
 @pytest.mark.parametrize("seed", range(16))

@@ -1,17 +1,20 @@
 """What findings show as evidence says when things happened again, and by whose clock."""
 
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.attacks import CLIENT, INTERFACE, SERVER, STATD, Ends, Writer, block, opaque, pcapng
 from nfsrpc.diagnosis.catalogue import find
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.trace import read
 from tests.records import sent_again
 from tests.rules.network.test_connection_stalled import forgotten
-from tests.rules.stage import LOCKD, Stage, diagnosed, inputs
+from tests.rules.stage import LOCKD, Captures, Stage, diagnosed, inputs
 from tests.scenario import Host
 
 
@@ -94,6 +97,20 @@ def test_tcp_and_rpc_retransmit_on_one_connection() -> None:
     assert found.evidence[0].note == "LOCK of 10.0.0.1, retransmitted by TCP, by RPC after 43.7 s"
 
 
+@pytest.mark.parametrize(("untimed", "note"), [(1, ", retransmitted after 20.0 s"), (0, "")])
+def test_retransmissions_without_a_time_have_no_wait(untimed: int, note: str) -> None:
+    """Packets of pcapng may lack a time (simple packet blocks): here one of a call and its retransmissions."""
+    writer, ends, arguments = Writer(), Ends(CLIENT, 700, SERVER, STATD), opaque(b"cl1") + struct.pack(">I", 5)
+    for _ in range(3):
+        writer.call(ends, Prog.NSM, 1, 6, arguments, xid=1)
+        writer.wait(10)
+    writer.end()
+    head, data = pcapng([]) + INTERFACE, writer.frames[untimed].data
+    packets = [pcapng([frame]).removeprefix(head) for frame in writer.frames]
+    packets[untimed] = block(3, struct.pack("<I", len(data)) + data + bytes(-len(data) % 4))
+    assert note_in(head + b"".join(packets), 1) == note
+
+
 def test_tries_without_a_rhythm_have_no_clock() -> None:
     stage = Stage()
     stage.client.getport(stage.server, "nlm4")
@@ -121,7 +138,10 @@ def test_what_waited_behind_a_denial_waited_for_the_same() -> None:
 def note_at(stage: Stage, frame: int, *, at: Host | None = None) -> str:
     """What the evidence says of a frame (0: the last reply) when only timers are looked at."""
     captured = stage.any(at) if at else stage.wire()
-    frame = frame or int(inputs(captured)["nlm"]["reply_frame"].max())
+    return note_in(captured, frame or int(inputs(captured)["nlm"]["reply_frame"].max()))
+
+
+def note_in(captured: Captures, frame: int) -> str:
     found = find("LCK002").rule.finding(host="s", title="", explanation="", evidence=(Evidence(0, frame, ""),))
     return fingerprinted([found], inputs(captured))[0].evidence[0].note
 

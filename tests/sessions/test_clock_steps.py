@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
 
+from benchmarks.attacks import CLIENT, SERVER, STATD, Ends, Writer, block, pcapng
+from nfsrpc.protocols.numbers import Prog
 from tests.records import clock_set, records_of
 from tests.scenario import Scenario
 from tests.sessions.conftest import Read
@@ -119,3 +122,16 @@ def test_set_back_while_the_last_calls_wait(tables: Read) -> None:
         lock.granted()
     frame = int(tables(s.capture())["calls"]["reply_frame"].min())
     assert steps(tables, clock_set(s.capture(), frame, -HOUR)) == [("clock-set-back", 0, frame)]
+
+
+def test_a_reply_long_before_its_call_is_no_step_forward(tables: Read) -> None:
+    """By more than a number of 64 bits holds: times in pcapng may lie up to 292 years from 1970, on either side."""
+    writer, ends = Writer(), Ends(CLIENT, 700, SERVER, STATD)
+    writer.time = (1 << 63) - 2000
+    xid = writer.call(ends, Prog.NSM, 1, 0)
+    writer.reply(ends, xid)
+    call, (_, _, reply) = writer.frames
+    offset = block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HHqHH", 14, 8, -8_000_000_000, 0, 0))
+    parts = [pcapng([call]), offset]
+    parts.append(block(6, struct.pack("<IIIII", 1, 0, 0, len(reply), len(reply)) + reply + bytes(-len(reply) % 4)))
+    assert "clock-set-forward" not in [kind for kind, *_ in steps(tables, b"".join(parts))]

@@ -283,6 +283,15 @@ def test_unlocking_the_whole_file_releases_every_range(three: Three, tables: Rea
     assert rows(tables, three.capture(), *columns) == [(0, 10, "released"), (100, 10, "released")]
 
 
+def test_what_is_unlocked_again_was_not_held_since_before_the_capture(three: Three, tables: Read) -> None:
+    lock = three.one.lock(three.server, offset=100, length=10).granted()
+    lock.args["alock"] |= {"l_offset": 0, "l_len": 0}
+    for _ in range(2):
+        lock.unlock().granted()
+        three.s.wait(2)
+    assert rows(tables, three.capture(), "l_offset", "state") == [(100, "released")]
+
+
 def test_the_unlock_is_not_answered(three: Three, tables: Read) -> None:
     three.one.lock(three.server).granted().unlock().unanswered(resend=[10.2])
     three.s.wait(20)
