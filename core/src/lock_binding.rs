@@ -198,8 +198,8 @@ fn steps(table: &Bound<'_, PyDict>, arguments: &[(u32, Bound<'_, PyDict>)]) -> P
         })
     };
     let order = in_order(time);
-    let mut tables = arguments.iter().map(|(vers, table)| Arguments::of(*vers, table)).collect::<PyResult<Vec<_>>>()?;
-    let mut tables = tables.iter_mut().map(Arguments::rows).collect::<PyResult<Vec<_>>>()?;
+    let tables = arguments.iter().map(|(vers, table)| Arguments::of(*vers, table)).collect::<PyResult<Vec<_>>>()?;
+    let mut tables = tables.iter().map(Arguments::rows).collect::<PyResult<Vec<_>>>()?;
     let mut steps = Vec::with_capacity(order.len());
     let mut latest: Option<usize> = None;
     for row in order {
@@ -248,26 +248,61 @@ fn accesses(table: &Bound<'_, PyDict>) -> PyResult<Vec<Access>> {
     Ok(accesses.collect())
 }
 
+/// Something of each field that is read of arguments.
+struct Fields<T> {
+    fh: T,
+    oh: T,
+    svid: T,
+    l_offset: T,
+    l_len: T,
+    caller_name: T,
+    reclaim: T,
+    exclusive: T,
+}
+
+impl<T> Fields<T> {
+    fn of(field: impl Fn(&str) -> PyResult<T>) -> PyResult<Self> {
+        Ok(Fields {
+            fh: field("fh")?,
+            oh: field("oh")?,
+            svid: field("svid")?,
+            l_offset: field("l_offset")?,
+            l_len: field("l_len")?,
+            caller_name: field("caller_name")?,
+            reclaim: field("reclaim")?,
+            exclusive: field("exclusive")?,
+        })
+    }
+
+    fn map<'a, Other>(&'a self, change: impl Fn(&'a T) -> PyResult<Other>) -> PyResult<Fields<Other>> {
+        Ok(Fields {
+            fh: change(&self.fh)?,
+            oh: change(&self.oh)?,
+            svid: change(&self.svid)?,
+            l_offset: change(&self.l_offset)?,
+            l_len: change(&self.l_len)?,
+            caller_name: change(&self.caller_name)?,
+            reclaim: change(&self.reclaim)?,
+            exclusive: change(&self.exclusive)?,
+        })
+    }
+}
+
 /// A table of arguments.
 struct Arguments<'py> {
     vers: u32,
     exchange: PyReadonlyArray1<'py, u32>,
     copy: PyReadonlyArray1<'py, u16>,
-    fields: [Field<'py>; 8],
+    fields: Fields<Field<'py>>,
 }
-
-const FIELDS: [&str; 8] = ["fh", "oh", "svid", "l_offset", "l_len", "caller_name", "reclaim", "exclusive"];
 
 impl<'py> Arguments<'py> {
     fn of(vers: u32, table: &Bound<'py, PyDict>) -> PyResult<Self> {
-        let mut fields = FIELDS.map(|_| Field(None));
-        for (field, name) in fields.iter_mut().zip(FIELDS) {
-            *field = Field::of(table, name)?;
-        }
+        let fields = Fields::of(|name| Field::of(table, name))?;
         Ok(Arguments { vers, exchange: column(table, "exchange")?, copy: column(table, "copy")?, fields })
     }
 
-    fn rows(&mut self) -> PyResult<ArgumentRows<'_>> {
+    fn rows(&self) -> PyResult<ArgumentRows<'_>> {
         let mut rows = Vec::with_capacity(self.exchange.len()?);
         for ((exchange, copy), row) in self.exchange.as_slice()?.iter().zip(self.copy.as_slice()?).zip(0_u32..) {
             if *copy == 0 {
@@ -275,11 +310,7 @@ impl<'py> Arguments<'py> {
             }
         }
         rows.sort();
-        let mut fields = FIELDS.map(|_| None);
-        for (slices, field) in fields.iter_mut().zip(&self.fields) {
-            *slices = field.slices()?;
-        }
-        Ok(ArgumentRows { vers: self.vers, rows, at: 0, fields })
+        Ok(ArgumentRows { vers: self.vers, rows, at: 0, fields: self.fields.map(Field::slices)? })
     }
 }
 
@@ -289,7 +320,7 @@ struct ArgumentRows<'a> {
     rows: Vec<(u32, u32)>,
     /// The one that was found last: steps come nearly in the order of their exchanges.
     at: usize,
-    fields: [Option<Slices<'a>>; 8],
+    fields: Fields<Slices<'a>>,
 }
 
 impl ArgumentRows<'_> {
@@ -306,23 +337,19 @@ impl ArgumentRows<'_> {
             self.at = self.rows.partition_point(|(known, _)| *known < exchange);
         }
         let row = self.rows.get(self.at).filter(|(found, _)| *found == exchange).map(|(_, row)| *row as usize)?;
-        Some((self.claim(row)?, self.field(6, row).is_some_and(|reclaim| reclaim != 0)))
-    }
-
-    fn field(&self, number: usize, row: usize) -> Option<i64> {
-        self.fields.get(number)?.as_ref()?.get(row)
+        Some((self.claim(row)?, self.fields.reclaim.is_true(row)))
     }
 
     fn claim(&self, row: usize) -> Option<Claim> {
-        let string = |number| self.field(number, row).filter(|string| *string != i64::from(NO_STRING));
+        let Fields { fh, oh, svid, l_offset, l_len, caller_name, exclusive, .. } = &self.fields;
         Some(Claim {
-            fh: string(0)? as u32,
-            oh: string(1)? as u32,
-            svid: self.field(2, row)?,
-            offset: self.field(3, row)? as u64,
-            length: self.field(4, row)? as u64,
-            caller_name: string(5).map_or(NO_STRING, |name| name as u32),
-            exclusive: self.field(7, row).is_some_and(|exclusive| exclusive != 0),
+            fh: fh.string(row)?,
+            oh: oh.string(row)?,
+            svid: svid.get(row)?,
+            offset: l_offset.get(row)? as u64,
+            length: l_len.get(row)? as u64,
+            caller_name: caller_name.string(row).unwrap_or(NO_STRING),
+            exclusive: exclusive.is_true(row),
         })
     }
 }
@@ -353,15 +380,15 @@ impl<'py> Field<'py> {
         Ok(Field(Some((values, valid))))
     }
 
-    fn slices(&self) -> PyResult<Option<Slices<'_>>> {
-        let Some((values, valid)) = &self.0 else { return Ok(None) };
+    fn slices(&self) -> PyResult<Slices<'_>> {
+        let Some((values, valid)) = &self.0 else { return Ok(Slices { values: Slice::U32(&[]), valid: &[] }) };
         let values = match values {
             Values::Bool(values) => Slice::Bool(values.as_slice()?),
             Values::I32(values) => Slice::I32(values.as_slice()?),
             Values::U32(values) => Slice::U32(values.as_slice()?),
             Values::U64(values) => Slice::U64(values.as_slice()?),
         };
-        Ok(Some(Slices { values, valid: valid.as_slice()? }))
+        Ok(Slices { values, valid: valid.as_slice()? })
     }
 }
 
@@ -388,5 +415,14 @@ impl Slices<'_> {
             Slice::U32(values) => values.get(row).copied().map(i64::from),
             Slice::U64(values) => values.get(row).map(|value| *value as i64),
         }
+    }
+
+    /// The number of a string, if it has found room.
+    fn string(&self, row: usize) -> Option<u32> {
+        self.get(row).map(|number| number as u32).filter(|number| *number != NO_STRING)
+    }
+
+    fn is_true(&self, row: usize) -> bool {
+        self.get(row).is_some_and(|value| value != 0)
     }
 }

@@ -302,12 +302,11 @@ impl<K: Hash + Eq> Numbered<K> {
     }
 }
 
-/// Which groups have more than one value.
+/// Which groups have more than one value. Groups come as they are numbered: a new one has the next number.
 #[derive(Default)]
 struct Several(Vec<(u32, bool)>);
 
 impl Several {
-    /// Groups come as they are numbered.
     fn add(&mut self, group: u32, value: u32) {
         match self.0.get_mut(group as usize) {
             Some((first, differs)) => *differs |= *first != value,
@@ -504,19 +503,19 @@ impl Sifted {
 /// Of stretches of one file, by begin, which meet others, and which are next to something odd. `ranges`: how many each has.
 fn judge_file(of_file: &mut [Stretch], steps: &[Step], ranges: &[u32]) {
     let range = |stretch: &Stretch| stretch.numbers.range;
-    if of_file.windows(2).all(|pair| matches!(pair, [one, next] if range(one) == range(next))) {
-        mark_next_to_odd(of_file, |stretch| stretch.locker);
-        judge_place(of_file);
-    } else if ranges_overlap(of_file, steps) {
+    let is_one = of_file.windows(2).all(|pair| matches!(pair, [one, next] if range(one) == range(next)));
+    let overlap = !is_one && ranges_overlap(of_file, steps);
+    if overlap {
         mark_owners_of_several(of_file, steps);
-        mark_next_to_odd(of_file, |stretch| stretch.locker);
+    }
+    mark_next_to_odd(of_file, |stretch| stretch.locker);
+    if overlap {
         judge_place(of_file);
         unmark_ranges_apart(of_file, steps);
-    } else {
-        mark_next_to_odd(of_file, |stretch| stretch.locker);
-        if of_file.iter().all(|stretch| ranges.get(range(stretch) as usize) == Some(&1)) {
-            return;
-        }
+    } else if is_one {
+        judge_place(of_file);
+    } else if of_file.iter().any(|stretch| ranges.get(range(stretch) as usize) != Some(&1)) {
+        // Each range is a place of its own; most have one stretch, which nothing meets.
         of_file.sort_unstable_by_key(|stretch| (range(stretch), stretch.begin, stretch.number));
         of_file.chunk_by_mut(|one, next| range(one) == range(next)).for_each(judge_place);
         of_file.sort_unstable_by_key(|stretch| (stretch.begin, stretch.number));
