@@ -31,3 +31,8 @@ pub fn column<'py, T: Element>(table: &Bound<'py, PyDict>, name: &str) -> PyResu
     let column = table.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
     column.extract()
 }
+
+/// The values of such a column.
+pub fn values<T: Element + Copy>(table: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<T>> {
+    Ok(column(table, name)?.as_slice()?.to_vec())
+}

@@ -8,7 +8,7 @@ use numpy::{Element, IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::arrays::column;
+use crate::arrays::{column, values};
 use crate::lock_sessions::{Access, Beside, Claim, Sifted, Step, Steps, few as few_of, step_flag};
 use crate::strings::NO_STRING;
 
@@ -26,6 +26,7 @@ pub struct LockSessions {
 struct Names<'py> {
     strings: Bound<'py, PyList>,
     addresses: Bound<'py, PyList>,
+    /// Of addresses.
     hashes: HashMap<u32, u64>,
 }
 
@@ -174,15 +175,11 @@ pub fn few<'py>(py: Python<'py>, moments: PyReadonlyArray1<'py, i64>) -> PyResul
 
 /// Steps in order of time, as far as their arguments are known; each table has those of one version.
 fn steps(table: &Bound<'_, PyDict>, arguments: &[(u32, Bound<'_, PyDict>)]) -> PyResult<Vec<Step>> {
-    let (exchange, capture) = (column::<u32>(table, "exchange")?, column::<u16>(table, "capture")?);
-    let (client, server) = (column::<u32>(table, "client")?, column::<u32>(table, "server")?);
-    let (flow, vers) = (column::<u32>(table, "flow")?, column::<u32>(table, "vers")?);
-    let (time, reply_time) = (column::<i64>(table, "time")?, column::<i64>(table, "reply_time")?);
-    let flags = column::<u8>(table, "flags")?;
-    let (exchange, capture, client, server) =
-        (exchange.as_slice()?, capture.as_slice()?, client.as_slice()?, server.as_slice()?);
-    let (flow, vers, time, reply_time, flags) =
-        (flow.as_slice()?, vers.as_slice()?, time.as_slice()?, reply_time.as_slice()?, flags.as_slice()?);
+    let (exchange, capture) = (values(table, "exchange")?, values(table, "capture")?);
+    let (client, server) = (values(table, "client")?, values(table, "server")?);
+    let (flow, vers) = (values(table, "flow")?, values(table, "vers")?);
+    let (time, reply_time) = (values(table, "time")?, values(table, "reply_time")?);
+    let flags = values(table, "flags")?;
     let step = |row: usize| {
         Some(Step {
             exchange: *exchange.get(row)?,
@@ -197,20 +194,13 @@ fn steps(table: &Bound<'_, PyDict>, arguments: &[(u32, Bound<'_, PyDict>)]) -> P
             claim: Claim::default(),
         })
     };
-    let order = in_order(time);
+    let order = in_order(&time);
     let tables = arguments.iter().map(|(vers, table)| Arguments::of(*vers, table)).collect::<PyResult<Vec<_>>>()?;
-    let mut tables = tables.iter().map(Arguments::rows).collect::<PyResult<Vec<_>>>()?;
+    let mut arguments = AllArguments::of(&tables)?;
     let mut steps = Vec::with_capacity(order.len());
-    let mut latest: Option<usize> = None;
     for row in order {
         let Some(step) = step(row) else { continue };
-        // Steps come nearly in the order of tables, too.
-        let found = latest.and_then(|at| tables.get_mut(at)).and_then(|table| table.find(&step));
-        let found = found.or_else(|| {
-            let mut each = tables.iter_mut().enumerate();
-            each.find_map(|(at, table)| table.find(&step).inspect(|_| latest = Some(at)))
-        });
-        let Some((claim, reclaims)) = found else { continue };
+        let Some((claim, reclaims)) = arguments.find(&step) else { continue };
         let flags = if reclaims { step.flags & !step_flag::USUAL } else { step.flags };
         steps.push(Step { claim, flags, ..step });
     }
@@ -235,17 +225,10 @@ fn in_order(times: &[i64]) -> Vec<usize> {
 }
 
 fn accesses(table: &Bound<'_, PyDict>) -> PyResult<Vec<Access>> {
-    let (handle, client) = (column::<u32>(table, "handle")?, column::<u32>(table, "client")?);
-    let (first, last) = (column::<i64>(table, "first")?, column::<i64>(table, "last")?);
-    let parties = handle.as_slice()?.iter().zip(client.as_slice()?);
-    let rows = parties.zip(first.as_slice()?.iter().zip(last.as_slice()?));
-    let accesses = rows.map(|((handle, client), (first, last))| Access {
-        handle: *handle,
-        client: *client,
-        first: *first,
-        last: *last,
-    });
-    Ok(accesses.collect())
+    let parties = values(table, "handle")?.into_iter().zip(values(table, "client")?);
+    let times = values(table, "first")?.into_iter().zip(values(table, "last")?);
+    let rows = parties.zip(times);
+    Ok(rows.map(|((handle, client), (first, last))| Access { handle, client, first, last }).collect())
 }
 
 /// Something of each field that is read of arguments.
@@ -302,46 +285,51 @@ impl<'py> Arguments<'py> {
         Ok(Arguments { vers, exchange: column(table, "exchange")?, copy: column(table, "copy")?, fields })
     }
 
-    fn rows(&self) -> PyResult<ArgumentRows<'_>> {
-        let mut rows = Vec::with_capacity(self.exchange.len()?);
-        for ((exchange, copy), row) in self.exchange.as_slice()?.iter().zip(self.copy.as_slice()?).zip(0_u32..) {
-            if *copy == 0 {
-                rows.push((*exchange, row));
-            }
-        }
-        rows.sort();
-        Ok(ArgumentRows { vers: self.vers, rows, at: 0, fields: self.fields.map(Field::slices)? })
+    fn slices(&self) -> PyResult<(u32, Fields<Slices<'_>>)> {
+        Ok((self.vers, self.fields.map(Field::slices)?))
     }
 }
 
-struct ArgumentRows<'a> {
-    vers: u32,
-    /// Of first copies, sorted by exchange.
-    rows: Vec<(u32, u32)>,
+/// The rows of all tables, however many there are.
+struct AllArguments<'a> {
+    /// With the version of each.
+    tables: Vec<(u32, Fields<Slices<'a>>)>,
+    /// Exchange, table and row of first copies, sorted.
+    rows: Vec<(u32, u32, u32)>,
     /// The one that was found last: steps come nearly in the order of their exchanges.
     at: usize,
-    fields: Fields<Slices<'a>>,
 }
 
-impl ArgumentRows<'_> {
-    /// What a step asks for, and whether it reclaims it.
-    fn find(&mut self, step: &Step) -> Option<(Claim, bool)> {
-        let exchange = step.exchange;
-        let (first, last) = self.rows.first().zip(self.rows.last())?;
-        if self.vers != step.vers || !(first.0..=last.0).contains(&exchange) {
-            return None;
+impl<'a> AllArguments<'a> {
+    fn of(tables: &'a [Arguments<'_>]) -> PyResult<Self> {
+        let mut rows = Vec::new();
+        for (number, table) in (0..).zip(tables) {
+            let copies = table.exchange.as_slice()?.iter().zip(table.copy.as_slice()?).zip(0..);
+            rows.extend(
+                copies.filter(|((_, copy), _)| **copy == 0).map(|((exchange, _), row)| (*exchange, number, row)),
+            );
         }
-        if self.rows.get(self.at + 1).is_some_and(|(next, _)| *next == exchange) {
-            self.at += 1;
-        } else {
-            self.at = self.rows.partition_point(|(known, _)| *known < exchange);
-        }
-        let row = self.rows.get(self.at).filter(|(found, _)| *found == exchange).map(|(_, row)| *row as usize)?;
-        Some((self.claim(row)?, self.fields.reclaim.is_true(row)))
+        rows.sort(); // which are sorted in each table, mostly
+        Ok(AllArguments { tables: tables.iter().map(Arguments::slices).collect::<PyResult<_>>()?, rows, at: 0 })
     }
 
+    /// What a step asks for, and whether it reclaims it.
+    fn find(&mut self, step: &Step) -> Option<(Claim, bool)> {
+        if self.rows.get(self.at + 1).is_some_and(|(next, ..)| *next == step.exchange) {
+            self.at += 1;
+        } else {
+            self.at = self.rows.partition_point(|(known, ..)| *known < step.exchange);
+        }
+        let (exchange, table, row) = self.rows.get(self.at)?;
+        let (vers, fields) = self.tables.get(*table as usize)?;
+        let row = (*exchange == step.exchange && *vers == step.vers).then_some(*row as usize)?;
+        Some((fields.claim(row)?, fields.reclaim.is_true(row)))
+    }
+}
+
+impl Fields<Slices<'_>> {
     fn claim(&self, row: usize) -> Option<Claim> {
-        let Fields { fh, oh, svid, l_offset, l_len, caller_name, exclusive, .. } = &self.fields;
+        let Fields { fh, oh, svid, l_offset, l_len, caller_name, exclusive, .. } = self;
         Some(Claim {
             fh: fh.string(row)?,
             oh: oh.string(row)?,

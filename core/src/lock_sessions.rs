@@ -503,8 +503,7 @@ impl Sifted {
 /// Of stretches of one file, by begin, which meet others, and which are next to something odd. `ranges`: how many each has.
 fn judge_file(of_file: &mut [Stretch], steps: &[Step], ranges: &[u32]) {
     let range = |stretch: &Stretch| stretch.numbers.range;
-    let is_one = of_file.windows(2).all(|pair| matches!(pair, [one, next] if range(one) == range(next)));
-    let overlap = !is_one && ranges_overlap(of_file, steps);
+    let overlap = ranges_overlap(of_file, steps);
     if overlap {
         mark_owners_of_several(of_file, steps);
     }
@@ -512,8 +511,6 @@ fn judge_file(of_file: &mut [Stretch], steps: &[Step], ranges: &[u32]) {
     if overlap {
         judge_place(of_file);
         unmark_ranges_apart(of_file, steps);
-    } else if is_one {
-        judge_place(of_file);
     } else if of_file.iter().any(|stretch| ranges.get(range(stretch) as usize) != Some(&1)) {
         // Each range is a place of its own; most have one stretch, which nothing meets.
         of_file.sort_unstable_by_key(|stretch| (range(stretch), stretch.begin, stretch.number));

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrays::{column, columns};
+use crate::arrays::{columns, values};
 use crate::batch::ExchangeRow;
 use crate::tally::Listed;
 
@@ -26,20 +26,13 @@ pub fn summed<'py>(py: Python<'py>, parts: Vec<Part<'py>>, length: i64) -> PyRes
 }
 
 fn add(listed: &mut Listed, table: &Bound<'_, PyDict>, rows: &[i64], length: i64) -> PyResult<()> {
-    let (capture, transport) = (column::<u16>(table, "capture")?, column::<u8>(table, "transport")?);
-    let (client, server) = (column::<u32>(table, "client")?, column::<u32>(table, "server")?);
-    let (prog, vers, proc) =
-        (column::<u32>(table, "prog")?, column::<u32>(table, "vers")?, column::<u32>(table, "proc")?);
-    let (status, machine) = (column::<i32>(table, "status")?, column::<u32>(table, "machine")?);
-    let (time, reply_time) = (column::<i64>(table, "time")?, column::<i64>(table, "reply_time")?);
-    let (call_bytes, reply_bytes) = (column::<u32>(table, "call_bytes")?, column::<u32>(table, "reply_bytes")?);
-    let call_frame = column::<u32>(table, "call_frame")?;
-    let (capture, transport, client, server) =
-        (capture.as_slice()?, transport.as_slice()?, client.as_slice()?, server.as_slice()?);
-    let (prog, vers, proc, status, machine) =
-        (prog.as_slice()?, vers.as_slice()?, proc.as_slice()?, status.as_slice()?, machine.as_slice()?);
-    let (time, reply_time, call_frame) = (time.as_slice()?, reply_time.as_slice()?, call_frame.as_slice()?);
-    let (call_bytes, reply_bytes) = (call_bytes.as_slice()?, reply_bytes.as_slice()?);
+    let (capture, transport) = (values(table, "capture")?, values(table, "transport")?);
+    let (client, server) = (values(table, "client")?, values(table, "server")?);
+    let (prog, vers) = (values(table, "prog")?, values(table, "vers")?);
+    let (proc, status) = (values(table, "proc")?, values(table, "status")?);
+    let (machine, time) = (values(table, "machine")?, values(table, "time")?);
+    let (reply_time, call_frame) = (values(table, "reply_time")?, values(table, "call_frame")?);
+    let (call_bytes, reply_bytes) = (values(table, "call_bytes")?, values(table, "reply_bytes")?);
     let exchange = |row: usize| {
         Some(ExchangeRow {
             capture: *capture.get(row)?,
