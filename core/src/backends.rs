@@ -29,6 +29,8 @@ const SHARED_FROM: usize = 64 << 10;
 const MAX_SHARED: usize = 1 << 32;
 /// Bytes of events and payloads that are sent on: what is copied is yet in the cache when it is read.
 const BATCH_BYTES: usize = 256 << 10;
+/// Events that are sent on, so that threads need not wait for the end of a chunk: fewer cost more changes of threads.
+const BATCH_EVENTS: usize = 1 << 10;
 
 /// Events whose payloads are fetched together: as many lines as a processor can wait for at once, a few times over.
 const AT_A_TIME: usize = 16;
@@ -231,7 +233,8 @@ impl Backends {
         let event = Event { number: self.event, place, at, side: side as u8 };
         if let Some(worker) = self.away.get_mut(number).filter(|_| self.home.is_empty()) {
             worker.batch.push_packet(event, packet, doubted, &self.shared);
-            if worker.batch.copied.len() >= BATCH_BYTES {
+            let Batch { copied, events, .. } = &worker.batch;
+            if copied.len() >= BATCH_BYTES || events.len() >= BATCH_EVENTS {
                 worker.flush();
             }
         } else if let Some(backend) = self.home.get_mut(number) {

@@ -19,9 +19,10 @@ from nfsrpc.sources.error import ROOT_ONLY, SourceError, missing
 from nfsrpc.sources.readahead import read_ahead
 
 STANDARD_INPUT = "-"
-# Measured: from 128 to 512 KiB reading and decoding is fastest. What was read is still in the processor's cache when it
-# is decoded, and one Python call per chunk costs nothing beside it, even where it has to wait for the GIL.
-CHUNK_SIZE = 1 << 19
+# Measured: decoding alone takes the same time from 128 KiB to 2 MiB, as what was read is still in a processor's cache.
+# But each chunk waits for the GIL, which the thread that thins rows has for most of the time: with 2 MiB, not 512 KiB,
+# `analyze` takes 2 to 8 % less time, and 4 MB more memory.
+CHUNK_SIZE = 1 << 21
 
 
 class Readable(Protocol):
