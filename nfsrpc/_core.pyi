@@ -6,6 +6,15 @@ from typing import Any
 OPERATIONS: dict[str, int]
 """The operations of layouts: their names and codes."""
 
+STEP_FLAGS: dict[str, int]
+"""What a step of a lock session is: the names (LOCK, UNLOCK, GRANT, OVER, USUAL) and bits of its flags."""
+
+MOMENT: int
+"""Frames are captured, and requests served, out of order within so much (ns)."""
+
+TO_THE_END: int
+"""The last byte of a range that goes to the end of the file."""
+
 ROWS_OF_EXCHANGE: int
 """So many rows of messages weigh as much as an exchange, where `undrained` counts what waits."""
 
@@ -104,17 +113,17 @@ class LockSessions:
         beside: tuple[Mapping[str, Any], Any, Any],
         names: tuple[list[bytes], list[tuple[str, int]]],
         known: Sequence[Any],
-        limits: tuple[int, int],
+        limits: tuple[int, int, int],
     ) -> None:
         """All arrays have the dtypes of the core's batches, and are contiguous.
 
         `steps`: of LOCKs, UNLOCKs, CANCELs and callbacks "exchange", "capture", "client", "server", "flow", "vers",
-        "time", "reply_time" and "flags" (uint8: 1 LOCK, 2 UNLOCK, 4 called by the server, 8 nothing goes on after it,
-        16 answered once, in time, with success). `arguments`: tables of messages, each with the version that it is of;
-        a field is a pair of its values and a mask of those that are known. `beside`: accesses ("handle", "client",
-        "first", "last"), moments when something was late or failed, and times of restarts, sorted. `names`: the strings
-        and addresses that others are numbers of. `known`: sorted hashes of owners whose sessions have left (`owners`).
-        `limits`: what is not over by this time (ns) stays, and how many stay as the latest of their files.
+        "time", "reply_time" and "flags" (uint8, STEP_FLAGS). `arguments`: tables of messages, each with the version
+        that it is of; a field is a pair of its values and a mask of those that are known. `beside`: accesses ("handle",
+        "client", "first", "last"), moments when something was late or failed, and times of restarts, sorted. `names`:
+        the strings and addresses that others are numbers of. `known`: sorted hashes of owners whose sessions have left
+        (`owners`). `limits`: what is not over by this time (ns) stays, how long who was denied may wait before the next
+        try (ns), and how many stay as the latest of their files.
         """
     def exchanges(self) -> Any:
         """The exchanges of the sessions that leave (uint32)."""
@@ -131,6 +140,12 @@ class LockSessions:
 
 def few(moments: Any) -> Any:
     """Some of many moments (int64, ns), sorted: of those close to each other the first one."""
+
+def last_byte(offset: int, length: int) -> int:
+    """The last byte of a range, up to 2^64 - 1 both."""
+
+def last_bytes(offsets: Any, lengths: Any) -> Any:
+    """The last byte of each range (uint64, contiguous)."""
 
 def summed(parts: Sequence[tuple[Mapping[str, Any], Any]], length: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sums of exchanges that were answered in time, as "tallies", in intervals of this length (ns), and "latencies".

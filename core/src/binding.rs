@@ -14,7 +14,8 @@ use crate::arrays::columns;
 use crate::backends::Chunk;
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
-use crate::lock_binding::{LockSessions, few};
+use crate::lock_binding::{LockSessions, few, last_byte, last_bytes};
+use crate::lock_sessions::{MOMENT, TO_THE_END, step_flag};
 use crate::select::{Select, Selected, Terms};
 use crate::tally::{Arguments, Fold};
 use crate::tally_binding::summed;
@@ -346,8 +347,13 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Decoder>()?;
     module.add_class::<LockSessions>()?;
     module.add_function(wrap_pyfunction!(few, module)?)?;
+    module.add_function(wrap_pyfunction!(last_byte, module)?)?;
+    module.add_function(wrap_pyfunction!(last_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(summed, module)?)?;
     module.add("OPERATIONS", code::ALL.iter().copied().collect::<BTreeMap<_, _>>())?;
+    module.add("STEP_FLAGS", BTreeMap::from(step_flag::ALL))?;
+    module.add("MOMENT", MOMENT)?;
+    module.add("TO_THE_END", TO_THE_END)?;
     module.add("ROWS_OF_EXCHANGE", ROWS_OF_EXCHANGE)?;
     module.add("BYTES_OF_EXCHANGE", BYTES_OF_EXCHANGE)?;
     module.add("NotACapture", module.py().get_type::<NotACapture>())

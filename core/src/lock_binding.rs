@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::arrays::{column, values};
-use crate::lock_sessions::{Access, Beside, Claim, Sifted, Step, Steps, few as few_of, step_flag};
+use crate::lock_sessions::{
+    Access, Beside, Claim, Sifted, Step, Steps, few as few_of, last_byte as last_byte_of, step_flag,
+};
 use crate::strings::NO_STRING;
 
 /// Strings and addresses, by their numbers.
@@ -70,13 +72,13 @@ impl LockSessions {
         beside: RawBeside<'_>,
         names: RawNames<'_>,
         known: Vec<PyReadonlyArray1<'_, u64>>,
-        limits: (i64, usize),
+        limits: (i64, i64, usize),
     ) -> PyResult<Self> {
         let steps = self::steps(steps, &arguments)?;
         let (accesses, moments, restarts) = beside;
         let (moments, restarts) = (moments.as_slice()?.to_vec(), restarts.as_slice()?.to_vec());
-        let (until, max_latest) = limits;
-        let beside = Beside { accesses: self::accesses(&accesses)?, restarts, until, max_latest };
+        let (until, pause, max_latest) = limits;
+        let beside = Beside { accesses: self::accesses(&accesses)?, restarts, until, pause, max_latest };
         let steps = py.detach(|| Steps::new(steps, moments));
         let left_before = that_have_left(&steps, &known, Names::new(names))?;
         Ok(LockSessions { sifted: py.detach(|| steps.sift(&beside, &left_before)) })
@@ -171,6 +173,23 @@ fn owners<'py, 'a>(
 #[pyfunction]
 pub fn few<'py>(py: Python<'py>, moments: PyReadonlyArray1<'py, i64>) -> PyResult<Bound<'py, PyAny>> {
     Ok(few_of(moments.as_slice()?.to_vec()).into_pyarray(py).into_any())
+}
+
+/// The last byte of a range.
+#[pyfunction]
+pub fn last_byte(offset: u64, length: u64) -> u64 {
+    last_byte_of(offset, length)
+}
+
+/// The last byte of each range.
+#[pyfunction]
+pub fn last_bytes<'py>(
+    py: Python<'py>,
+    offsets: PyReadonlyArray1<'py, u64>,
+    lengths: PyReadonlyArray1<'py, u64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let ranges = offsets.as_slice()?.iter().zip(lengths.as_slice()?);
+    Ok(array(py, ranges.map(|(offset, length)| last_byte_of(*offset, *length))))
 }
 
 /// Steps in order of time, as far as their arguments are known; each table has those of one version.

@@ -12,18 +12,17 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
 use crate::batch::NO_TIME;
+use crate::tally::INTERVAL_NS;
 
 const SECOND: i64 = 1_000_000_000;
-/// Frames are captured out of order, and requests served, within so much; as rules have it (LCK009, LCK008).
-const MOMENT: i64 = SECOND;
-/// Who was denied a range may ask again so soon: these tries are one series (facts/polling.py).
-const PAUSE: i64 = 46 * SECOND;
-/// Accesses have times to ten seconds ([`crate::tally`]).
-const ACCESS: i64 = 10 * SECOND;
+/// Frames of several interfaces are captured, and requests of several connections served, out of order within so much.
+pub const MOMENT: i64 = SECOND;
 const NEVER: i64 = i64::MAX;
 /// Stretches of a file with ranges that overlap are compared with so many that begin next. One that lasts longer meets all.
 const NEAR: usize = 16;
-/// Linux takes ranges that go further than its offsets as ranges to the end of the file.
+/// The last byte of a range that goes to the end of the file, however large that grows.
+pub const TO_THE_END: u64 = u64::MAX;
+/// Linux has no byte beyond this one: a range that goes so far goes to the end of the file.
 const OFFSET_MAX: u64 = i64::MAX as u64;
 /// Moments that are looked at; of more, one in two seconds, four, ….
 const MAX_MOMENTS: usize = 1 << 12;
@@ -38,6 +37,9 @@ pub mod step_flag {
     pub const OVER: u8 = 8;
     /// It was answered once, in time, with success.
     pub const USUAL: u8 = 16;
+
+    pub const ALL: [(&str, u8); 5] =
+        [("LOCK", LOCK), ("UNLOCK", UNLOCK), ("GRANT", GRANT), ("OVER", OVER), ("USUAL", USUAL)];
 }
 use step_flag as flag;
 
@@ -68,15 +70,19 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The last byte of its range; a length of 0 is up to the end of the file.
     fn end(&self) -> u64 {
-        let last = self.offset.checked_add(self.length.wrapping_sub(1));
-        last.filter(|last| *last < OFFSET_MAX).unwrap_or(u64::MAX)
+        last_byte(self.offset, self.length)
     }
 
     fn overlaps(&self, other: &Claim) -> bool {
         self.offset <= other.end() && other.offset <= self.end()
     }
+}
+
+/// The last byte of a range; one whose length is 0 goes to the end of the file.
+pub fn last_byte(offset: u64, length: u64) -> u64 {
+    let last = offset.checked_add(length.wrapping_sub(1));
+    last.filter(|last| *last < OFFSET_MAX).unwrap_or(TO_THE_END)
 }
 
 impl Step {
@@ -107,6 +113,8 @@ pub struct Beside {
     pub restarts: Vec<i64>,
     /// What is not over by then stays.
     pub until: i64,
+    /// Who was denied a range may request it again within so much, and these tries are one series.
+    pub pause: i64,
     /// So many stay as the latest of their file and client; beyond, the oldest leave.
     pub max_latest: usize,
 }
@@ -223,7 +231,7 @@ impl Steps {
     /// `known`: of [`Self::unlocking_first`], those of owners that had a session of that range which has left.
     pub fn sift(self, beside: &Beside, known: &HashSet<u32>) -> Sifted {
         let mut sifted = Sifted { steps: self, ..Sifted::default() };
-        let stretches = sifted.cut(known);
+        let stretches = sifted.cut(known, beside.pause);
         sifted.judge(stretches, beside);
         sifted
     }
@@ -376,14 +384,14 @@ fn in_groups<T: Copy + Default>(rows: &[T], groups: usize, number: impl Fn(&T) -
 }
 
 impl Stretch {
-    fn of(rows: &[Row], (first, last): (&Step, &Step), begun_before: bool) -> Stretch {
+    fn of(rows: &[Row], (first, last): (&Step, &Step), begun_before: bool, pause: i64) -> Stretch {
         let numbers = rows.first().map(|row| row.numbers).unwrap_or_default();
         let locks = first.is(flag::LOCK | flag::USUAL);
         let is_pair = rows.len() == 2 && locks && last.is(flag::UNLOCK | flag::USUAL);
         let healthy = is_pair && first.reply_time <= last.time;
         let is_held = rows.len() == 1 && locks;
         let odd = !healthy && !is_held;
-        let pause = if last.is(flag::LOCK) { PAUSE } else { 0 };
+        let pause = if last.is(flag::LOCK) { pause } else { 0 };
         Stretch {
             begin: if begun_before { NO_TIME } else { first.time },
             end: if last.is(flag::OVER) { last.reply_time.saturating_add(pause) } else { NEVER },
@@ -448,7 +456,7 @@ impl Sifted {
         &self.steps.steps
     }
 
-    fn cut(&mut self, known: &HashSet<u32>) -> Vec<Stretch> {
+    fn cut(&mut self, known: &HashSet<u32>, pause: i64) -> Vec<Stretch> {
         let mut stretches = Vec::new();
         for own in self.steps.by_owner() {
             let mut before: Option<&Row> = None;
@@ -463,7 +471,7 @@ impl Sifted {
                 }
                 let number = stretches.len() as u32;
                 self.stretches.extend(rows.iter().map(|_| number));
-                let stretch = Stretch::of(rows, (&step, &its_last), begun_before);
+                let stretch = Stretch::of(rows, (&step, &its_last), begun_before, pause);
                 stretches.push(Stretch { number, first: first.step, last: last.step, ..stretch });
                 before = Some(last);
             }
@@ -634,8 +642,8 @@ fn mark_latest(stretches: &mut [Stretch], ranges: usize, most: usize) -> HashSet
     clients.into_keys().collect()
 }
 
-/// When hosts wrote to files on which they never ask for a lock: by file, in order of their begin, until when those up to
-/// there went on.
+/// When hosts wrote to files on which they never ask for a lock, to the interval in which writes are summed: by file, in order of
+/// their begin, until when those up to there went on.
 struct Writes(HashMap<u32, Vec<(i64, i64)>>);
 
 impl Writes {
@@ -645,7 +653,7 @@ impl Writes {
             if let Some(file) = files.get(handle)
                 && !lockers.contains(&(*file, *client))
             {
-                let span = (first.saturating_sub(ACCESS), last.saturating_add(ACCESS));
+                let span = (first.saturating_sub(INTERVAL_NS), last.saturating_add(INTERVAL_NS));
                 by_file.entry(*file).or_default().push(span);
             }
         }

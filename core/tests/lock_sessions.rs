@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hashbrown::HashSet;
-use nfsrpc_core::lock_sessions::{Access, Beside, Claim, Step, Steps, few, step_flag as flag};
+use nfsrpc_core::lock_sessions::{Access, Beside, Claim, Step, Steps, TO_THE_END, few, last_byte, step_flag as flag};
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -14,6 +14,7 @@ const UNLOCK: u8 = flag::UNLOCK | flag::OVER | flag::USUAL;
 const DENIED: u8 = flag::LOCK | flag::OVER;
 const TAKES: i64 = 1_000;
 const HELD: i64 = SECOND / 10;
+const PAUSE: i64 = 46 * SECOND;
 
 #[derive(Default)]
 struct Traffic {
@@ -25,7 +26,7 @@ struct Traffic {
 
 impl Traffic {
     fn new() -> Traffic {
-        Traffic { beside: Beside { until: i64::MAX, ..Beside::default() }, ..Traffic::default() }
+        Traffic { beside: Beside { until: i64::MAX, pause: PAUSE, ..Beside::default() }, ..Traffic::default() }
     }
 
     /// A step of the client 1; its exchange is its number.
@@ -270,7 +271,7 @@ fn a_lock_that_is_held_stays_and_what_it_meets() {
 }
 
 #[test]
-fn who_was_denied_may_ask_again_for_46_seconds() {
+fn who_was_denied_may_ask_again_for_a_while() {
     let staying = |flags: u8, pause: i64, exclusive: bool| {
         let mut traffic = Traffic::new();
         traffic.step(1, APART, flags);
@@ -282,10 +283,10 @@ fn who_was_denied_may_ask_again_for_46_seconds() {
     };
     // The first that begins after its end stays, too.
     for exclusive in [true, false] {
-        assert_eq!(staying(DENIED, 46 * SECOND - 1, exclusive), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(staying(DENIED, 46 * SECOND, exclusive), [1, 2, 3, 4, 6]);
+        assert_eq!(staying(DENIED, PAUSE - 1, exclusive), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(staying(DENIED, PAUSE, exclusive), [1, 2, 3, 4, 6]);
     }
-    assert_eq!(staying(UNLOCK, 46 * SECOND, true), [1, 2, 6], "nobody was denied");
+    assert_eq!(staying(UNLOCK, PAUSE, true), [1, 2, 6], "nobody was denied");
 }
 
 /// Where the fifth lock is held, on this range, and the others are of another one.
@@ -308,6 +309,11 @@ fn ranges_that_are_apart_are_in_nobodys_way() {
 
 #[test]
 fn a_range_may_go_to_the_end_of_the_file() {
+    let most = i64::MAX as u64;
+    let bounded = [(10, 5), (0, most), (most - 1, 1)];
+    assert_eq!(bounded.map(|(offset, length)| last_byte(offset, length)), [14, most - 1, most - 1]);
+    let to_the_end = [(0, 0), (10, 0), (0, most + 1), (most, 1), (most - 1, 2), (u64::MAX, 1), (10, u64::MAX)];
+    assert!(to_the_end.iter().all(|(offset, length)| last_byte(*offset, *length) == TO_THE_END));
     for range in [(10, 0), (0, i64::MAX as u64 + 1), (u64::MAX - 1, 5)] {
         assert_eq!(beside_held(range, (u64::MAX - 1, 1)), [1, 5, 6, 7, 8, 9], "{range:?}");
     }
@@ -385,6 +391,30 @@ fn an_owner_of_several_ranges_is_odd_where_any_overlap() {
 }
 
 #[test]
+fn a_lock_that_is_held_is_not_odd_because_its_owner_has_several_ranges() {
+    let mut traffic = Traffic::around(|_, _| ());
+    traffic.steps.iter_mut().for_each(|step| step.claim.length = 10);
+    traffic.session_with(5, 5 * APART / 2, HELD, |step| (step.claim.offset, step.claim.length) = (205, 1));
+    let step = traffic.step(5, 17 * APART / 2, LOCK);
+    (step.claim.offset, step.claim.length) = (200, 10);
+    assert_eq!(traffic.staying(), [1, 2, 3, 5, 9]);
+}
+
+#[test]
+fn what_is_odd_takes_no_room_of_the_latest() {
+    let mut traffic = Traffic::around(|traffic, at| {
+        let mut session = |svid: i64, after: i64, fh: u32, length: u64| {
+            traffic.session_with(svid, at + after, HELD, |step| (step.claim.fh, step.claim.length) = (fh, length));
+        };
+        session(50, 0, 2, 10);
+        session(5, SECOND, 3, 10);
+        session(5, 2 * SECOND, 3, 5);
+    });
+    traffic.beside.max_latest = 2; // those of the files 1 and 2
+    assert_eq!(traffic.staying(), [1, 5, 9, 50]);
+}
+
+#[test]
 fn one_owner_at_two_addresses_is_one_host_behind_a_translation() {
     let sessions = |client: u32, after: i64| {
         let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
@@ -408,6 +438,23 @@ fn who_writes_without_a_lock_keeps_what_is_within_ten_seconds() {
     assert_eq!(written(2, -10 * SECOND - HELD - TAKES), [1, 5, 9]);
     assert_eq!(written(2, -10 * SECOND - HELD - TAKES - 1), [1, 9]);
     assert_eq!(written(1, 0), [1, 9], "who locks the file may write to it");
+}
+
+#[test]
+fn who_was_called_back_locks_the_file() {
+    let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
+    for svid in 51..59 {
+        traffic.session_with(svid, (svid - 50) * APART + APART / 2, HELD, |step| {
+            (step.client, step.claim.fh) = (2, 2);
+        });
+    }
+    for (after, flags, client, server) in [(0, flag::GRANT, 9, 1), (HELD, UNLOCK, 1, 9)] {
+        let step = traffic.step(50, 6 * APART + after, flags);
+        (step.client, step.server, step.claim.fh) = (client, server, 2);
+    }
+    let time = 7 * APART / 2;
+    traffic.beside.accesses = vec![Access { handle: 2, client: 1, first: time, last: time }];
+    assert_eq!(traffic.staying(), [1, 9, 50, 51, 55, 56, 58]);
 }
 
 #[test]

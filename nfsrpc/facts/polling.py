@@ -18,12 +18,11 @@ from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.grouping import group, long_runs
+from nfsrpc.sessions.nlm import POLL_NS
 from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND
 
 SAME = ("server", "client", "fh")
-# A job that starts once per minute and exits where the lock is taken does not poll: its pauses are longer.
-PAUSE_S = 45.0
 TRIES = 5  # fewer in a minute are no series: an application that tries a few times and gives up
 
 
@@ -71,7 +70,7 @@ def runs(locks: Locks) -> Iterator[Array]:
     times = np.where(denials, locks["requested"][numbers], locks["granted"][numbers])
     order = np.lexsort((times, ranges))
     numbers, ranges, denials, times = numbers[order], ranges[order], denials[order], times[order]
-    near = times[1:] - times[:-1] <= round(PAUSE_S * SECOND)
+    near = times[1:] - times[:-1] <= POLL_NS
     goes_on = (ranges[1:] == ranges[:-1]) & denials[1:] & denials[:-1] & near
     for first, last in long_runs(goes_on, TRIES):
         yield numbers[first:last]

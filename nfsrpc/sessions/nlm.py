@@ -40,6 +40,9 @@ RESULT_FIRST = 1_000_000_000
 # A LOCK_MSG that is sent so many times with one cookie, each within two minutes, though it was granted each time.
 REPEATED = 3
 REPEATED_NS = 120_000_000_000
+# A client that is denied a range and requests it again so soon polls. A job that starts once per minute and exits where
+# the lock is taken does not: its pauses are longer.
+POLL_NS = 45_000_000_000
 
 BOOLS = ("exclusive", "block", "reclaim")
 # Others are numbers of strings, and a status.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc._core import few
+from nfsrpc._core import MOMENT, few
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, distinct, isin
 from nfsrpc.decode import Columns
 from nfsrpc.protocols.numbers import NULL, IpProto, NlmProc, PortmapProc, Prog
@@ -27,7 +27,7 @@ from nfsrpc.reading import Batch
 from nfsrpc.sessions.crowding import is_ordinary
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, frontier, masked
+from nfsrpc.sessions.settled_locks import NEVER, SECOND, SLOW, frontier, masked
 
 CLOSE = 10 * SECOND  # well below the pause by which who asks seldom is known (facts/portmappers.SELDOM)
 SAMPLE = 300 * SECOND  # of these the first stays, as what is odd of a connection is known when it is over only

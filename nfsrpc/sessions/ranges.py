@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from nfsrpc import _core
 from nfsrpc.columns import Array
 
-OFFSET_MAX = 2**63 - 1
-TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)  # as the last byte
+TO_THE_END = np.uint64(_core.TO_THE_END)  # as the last byte
 
 
 def last_bytes(start: Array, length: Array) -> Array:
     """The last byte of each range."""
-    last = start + length - np.uint64(1)
-    return np.where((length == 0) | (last < start) | (last >= np.uint64(OFFSET_MAX)), TO_THE_END, last)
+    last: Array = _core.last_bytes(np.ascontiguousarray(start), np.ascontiguousarray(length))
+    return last
 
 
 def is_to_the_end(start: int, length: int) -> bool:
@@ -26,4 +26,4 @@ def is_to_the_end(start: int, length: int) -> bool:
     >>> is_to_the_end(10, 0), is_to_the_end(10, 5), is_to_the_end(0, 2**63 - 1), is_to_the_end(0, 2**63)
     (True, False, False, True)
     """
-    return not length or start + length - 1 >= OFFSET_MAX
+    return _core.last_byte(start, length) == _core.TO_THE_END

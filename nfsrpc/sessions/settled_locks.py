@@ -17,25 +17,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc._core import LockSessions
+from nfsrpc._core import MOMENT, STEP_FLAGS, LockSessions
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, isin
 from nfsrpc.decode import Columns, MessageFields
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import Gathered
+from nfsrpc.sessions.nlm import POLL_NS
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
 SECOND = 1_000_000_000
 NEVER = int(np.iinfo(np.int64).max)
 SLOW = SECOND  # as the core has it of exchanges that it counts
-# Frames are captured out of order, and requests served, within so much; as rules have it (LCK009, LCK008).
-MOMENT = SECOND
 # Sessions of files that are kept as the latest of their file and client; beyond, the oldest leave.
 MAX_LATEST = 1 << 12
 
 GETPORT = 3  # of version 2
-# What a step is, as the core has it.
-LOCK, UNLOCK, GRANT, OVER, USUAL = (1 << bit for bit in range(5))
+# What a step is: core/src/lock_sessions.rs declares the flags and says what each means.
+LOCK = STEP_FLAGS["LOCK"]
+UNLOCK = STEP_FLAGS["UNLOCK"]
+GRANT = STEP_FLAGS["GRANT"]
+OVER = STEP_FLAGS["OVER"]
+USUAL = STEP_FLAGS["USUAL"]
 ROLES = {
     NlmProc.LOCK: LOCK,
     NlmProc.LOCK_MSG: 0,
@@ -126,7 +129,7 @@ class Sieve:
             (accesses, self.moments, restarts),
             self.names,
             self.known_owners,
-            (max(self.until, NAT), MAX_LATEST),
+            (max(self.until, NAT), POLL_NS + MOMENT, MAX_LATEST),
         )
 
     @cached_property

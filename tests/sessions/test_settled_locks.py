@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.attacks import LOCKD, NFSD, SERVER, STATD, Ends, Owner, Writer, handle, host, opaque
-from nfsrpc._core import few
+from nfsrpc._core import MOMENT, few
 from nfsrpc.columns import NAT, NULLS
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
-from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, Sieve, frontier
+from nfsrpc.sessions.settled_locks import NEVER, SECOND, SLOW, Sieve, frontier
 
 MIDDLE = 5
 GRANT = opaque(b"ck") + struct.pack(">I", 0)

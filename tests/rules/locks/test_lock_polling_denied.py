@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.facts.polling import PAUSE_S, TRIES
+from nfsrpc.facts.polling import TRIES
+from nfsrpc.sessions.nlm import POLL_NS
 from tests.rules.locks.scenes import polls
 from tests.rules.stage import (
     CLIENT,
@@ -100,7 +101,7 @@ def test_a_lock_that_waits_is_not_polled(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@pytest.mark.parametrize(("pause", "is_found"), [(PAUSE_S - 1, True), (PAUSE_S + 1, False)])
+@pytest.mark.parametrize(("pause", "is_found"), [(POLL_NS / 1e9 - 1, True), (POLL_NS / 1e9 + 1, False)])
 def test_a_job_that_starts_once_per_minute_is_no_poller(pause: float, is_found: bool) -> None:
     stage = Stage()
     stage.client.lock(stage.server).granted()
