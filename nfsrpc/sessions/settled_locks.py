@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc._core import MOMENT, STEP_FLAGS, LockSessions
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, isin
+from nfsrpc.columns import NAT, Array, Mask, Masked, isin
 from nfsrpc.decode import Columns, MessageFields
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, PortmapProc, Prog
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import Gathered
 from nfsrpc.sessions.nlm import POLL_NS
@@ -32,7 +32,6 @@ SLOW = SECOND  # as the core has it of exchanges that it counts
 # Sessions of files that are kept as the latest of their file and client; beyond, the oldest leave.
 MAX_LATEST = 1 << 12
 
-GETPORT = 3  # of version 2
 # What a step is: core/src/lock_sessions.rs declares the flags and says what each means.
 LOCK = STEP_FLAGS["LOCK"]
 UNLOCK = STEP_FLAGS["UNLOCK"]
@@ -104,8 +103,8 @@ class Sieve:
         known = (raw["call_frame"] != 0) & (raw["reply_frame"] != 0) & (raw["time"] != NAT)
         latency = raw["reply_time"] - raw["time"]
         in_time = (latency >= 0) & (latency < SLOW)
-        without = (raw["status"] == NULLS["i32?"]) & (raw["prog"] == Prog.PORTMAP)  # which has no status
-        succeeded = (raw["rpc_status"] == 0) & ((raw["status"] == 0) | without)
+        # Answers of portmappers have no status.
+        succeeded = (raw["rpc_status"] == 0) & ((raw["status"] == 0) | (raw["prog"] == Prog.PORTMAP))
         plain: Mask = once & known & in_time & succeeded & self.final
         return plain
 
@@ -129,7 +128,7 @@ class Sieve:
             (accesses, self.moments, restarts),
             self.names,
             self.known_owners,
-            (max(self.until, NAT), POLL_NS + MOMENT, MAX_LATEST),
+            (self.until, POLL_NS + MOMENT, MAX_LATEST),
         )
 
     @cached_property
@@ -157,13 +156,11 @@ class Sieve:
     def names_port(self) -> Mask:
         """Exchanges by which a portmapper named a port in time."""
         raw = self.raw
-        mask: Mask = self.plain & (raw["prog"] == Prog.PORTMAP) & (raw["vers"] == 2) & (raw["proc"] == GETPORT)
-        rows = np.flatnonzero(mask)
-        named = np.zeros(len(rows), dtype=np.bool_)
+        rows = np.flatnonzero(self.plain & (raw["proc"] == PortmapProc.GETPORT))
+        mask = np.zeros(len(raw["exchange"]), dtype=np.bool_)
         for columns in self.tables("portmap2.res"):
             port = MessageFields(strings=[], messages={"res": columns}).column("res", "res_port", raw["exchange"][rows])
-            named |= port.valid & (port.values != 0)
-        mask[rows] = named
+            mask[rows] |= port.valid & (port.values != 0)
         return mask
 
     @cached_property
@@ -180,7 +177,7 @@ class Sieve:
         """The messages of this table in each batch that has any."""
         for messages in self.messages:
             columns = {field: masked(column) for field, column in messages.get(name, {}).items()}
-            if columns and len(columns["exchange"].values):
+            if columns:
                 yield columns
 
 

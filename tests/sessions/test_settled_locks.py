@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from benchmarks.attacks import LOCKD, NFSD, SERVER, STATD, Ends, Owner, Writer, handle, host, opaque
-from nfsrpc._core import MOMENT, few
-from nfsrpc.columns import NAT, NULLS
-from nfsrpc.decode import Decoded, decode
+from nfsrpc._core import MOMENT, STEP_FLAGS, few
+from nfsrpc.columns import NAT, NULLS, Array
+from nfsrpc.decode import Decoded, decode, nothing_left
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, Prog
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, PortmapProc, Prog
+from nfsrpc.reading import Batch, read
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
-from nfsrpc.sessions.settled_locks import NEVER, SECOND, SLOW, Sieve, frontier
+from nfsrpc.sessions.nlm import POLL_NS
+from nfsrpc.sessions.settled_locks import ACCESS, LOCK, NEVER, OVER, SECOND, SLOW, UNLOCK, USUAL, Sieve, frontier
 
 MIDDLE = 5
 GRANT = opaque(b"ck") + struct.pack(">I", 0)
@@ -185,7 +187,7 @@ def test_other_ranges_of_the_file_are_in_nobodys_way() -> None:
     assert listed(counted(w)) == [99, 1, 9]
 
 
-@pytest.mark.parametrize(("pause_s", "stay"), [(43, True), (47, False)])
+@pytest.mark.parametrize(("pause_s", "stay"), [(45.8, True), (46.0, False)])
 def test_who_was_denied_may_ask_again_for_a_while(pause_s: float, stay: bool) -> None:
     w = Writer()
     for svid in range(1, 6):
@@ -318,6 +320,38 @@ def test_who_unlocks_again_had_not_held_it_since_before() -> None:
     assert listed(decoded) == [1, 9, 33]
 
 
+def thinned(w: Writer, earlier: Batch) -> Batch:
+    """The rows of a capture as they are left, where this had left before."""
+    batches: list[Batch] = []
+
+    def thin(parts: list[Batch], *beside: Any) -> list[Batch]:
+        batches.extend(COUNTING.thinned([parts[0] | earlier, *parts[1:]], *beside))
+        return batches
+
+    read([[w.capture()]], WANTED, counting=COUNTING._replace(thinned=thin), jobs=1).vantages[0].close()
+    (batch,) = batches
+    return batch
+
+
+@pytest.mark.parametrize("table", ["counted_owners", "earlier_owners"])
+def test_who_unlocks_again_is_known_by_all_owners_whose_sessions_have_left(table: str) -> None:
+    def again(owners: Array) -> list[int]:
+        w = Writer()
+        w.lock(host(1), Owner(1, 3, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
+        numbers: list[int] = thinned(w, nothing_left() | {table: {"owner": owners}})["unlocked_again"][
+            "exchange"
+        ].tolist()
+        return numbers
+
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid)
+        w.wait(100)
+    owners = thinned(w, {})["counted_owners"]["owner"]
+    assert len(owners) == 7
+    assert (again(owners), again(owners[:0])) == ([0], [])
+
+
 def test_the_latest_of_each_file_stay_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settled_locks, "MAX_LATEST", 3)
     w = Writer()
@@ -337,6 +371,11 @@ def test_another_vantage_decides() -> None:
     other.wait(2000)
     session(other, 98, client=2)
     assert len(listed(counted(one, other))) == 21
+
+
+def test_each_flag_of_a_step_is_a_bit_of_its_own() -> None:
+    assert sorted(STEP_FLAGS.values()) == [1, 2, 4, 8, 16]
+    assert {name: getattr(settled_locks, name) for name in STEP_FLAGS} == STEP_FLAGS
 
 
 def test_of_many_moments_one_in_some_time_is_looked_at() -> None:
@@ -395,20 +434,25 @@ AT = 100 * SECOND
 SOON = AT + SECOND // 1000
 PLACES = {"call_frame": 1, "reply_frame": 2, "time": AT, "reply_time": SOON}
 ODDITIES = dict.fromkeys(("rpc_status", "retransmits", "duplicates", "flags"), 0)
-LOCKED = PLACES | ODDITIES | {"prog": Prog.NLM, "vers": 4, "proc": NlmProc.LOCK, "status": Nlm4Stats.GRANTED}
+PARTIES = dict.fromkeys(("exchange", "capture", "client", "server", "flow"), 0)
+LOCKED = PLACES | ODDITIES | PARTIES | {"prog": Prog.NLM, "vers": 4, "proc": NlmProc.LOCK, "status": Nlm4Stats.GRANTED}
 NO_STATUS = NULLS["i32?"]
 NOTIFY = {"prog": Prog.NSM, "proc": NsmProc.SM_NOTIFY}
+CALLIT = 5
 GRACE = {"status": Nlm4Stats.DENIED_GRACE_PERIOD}
 
 
 def exchanges(*changes: dict[str, int]) -> dict[str, Any]:
-    rows = [LOCKED | change for change in changes]
+    rows = [LOCKED | {"exchange": number} | change for number, change in enumerate(changes)]
     return {name: np.array([row[name] for row in rows], dtype=np.int64) for name in LOCKED}
 
 
-def sieve(*known: dict[str, int], in_reach: tuple[dict[str, int], ...] = (), until: int = NEVER) -> Sieve:
-    names: dict[str, Any] = {"strings": [], "addresses": [], "accesses": {}, "decoded": {}}
-    owners = {"counted_owners": {"owner": []}, "earlier_owners": {"owner": []}}
+def sieve(
+    *known: dict[str, int], in_reach: tuple[dict[str, int], ...] = (), until: int = NEVER, decoded: Any = None
+) -> Sieve:
+    accesses = {name: np.zeros(0, dtype=kind) for name, kind in ACCESS.items()}
+    names: dict[str, Any] = {"strings": [], "addresses": [], "accesses": accesses, "decoded": decoded or {}}
+    owners = {"counted_owners": {"owner": [1]}, "earlier_owners": {"owner": [2]}}
     batch: Any = names | owners | {"exchanges": exchanges(*known)}
     return Sieve([batch], exchanges(*in_reach), until)
 
@@ -417,6 +461,7 @@ def test_what_is_plain_was_answered_once_in_time_with_success() -> None:
     plain = [{}, {"reply_time": AT}, {"reply_time": AT + SLOW - 1}, {"prog": Prog.PORTMAP, "status": NO_STATUS}]
     other = [{name: 1} for name in ("retransmits", "duplicates", "flags", "rpc_status", "status")]
     other += [{"call_frame": 0}, {"reply_frame": 0}, {"time": NAT}, {"status": NO_STATUS}]
+    other += [{"time": NAT, "reply_time": NAT}]
     other += [{"reply_time": AT - 1}, {"reply_time": AT + SLOW}]
     assert sieve(*plain).plain.all()
     assert not sieve(*other).plain.any()
@@ -460,3 +505,67 @@ def test_what_shows_that_a_host_has_restarted() -> None:
     other += [{"prog": Prog.PORTMAP, "proc": NlmProc.FREE_ALL}]
     assert sieve(*shown).restarts.all()
     assert not sieve(*other).restarts.any()
+
+
+WITHOUT = {"status": NO_STATUS}
+DENIED = {"status": Nlm4Stats.DENIED}
+UNANSWERED = {"reply_frame": 0} | WITHOUT
+CALLED = settled_locks.GRANT
+STEPS: list[tuple[int, dict[str, int], int]] = [
+    (NlmProc.LOCK, {}, LOCK | USUAL),
+    (NlmProc.LOCK, {"status": Nlm4Stats.BLOCKED}, LOCK),
+    (NlmProc.LOCK, DENIED, LOCK | OVER),
+    (NlmProc.LOCK, GRACE, LOCK | OVER),
+    (NlmProc.LOCK, UNANSWERED, LOCK),
+    (NlmProc.LOCK_MSG, WITHOUT, 0),
+    (NlmProc.NM_LOCK, {}, USUAL),
+    (NlmProc.NM_LOCK, DENIED, 0),
+    (NlmProc.UNLOCK, {}, UNLOCK | OVER | USUAL),
+    (NlmProc.UNLOCK, UNANSWERED, UNLOCK),
+    (NlmProc.UNLOCK_MSG, WITHOUT, OVER),
+    (NlmProc.CANCEL, {}, OVER | USUAL),
+    (NlmProc.CANCEL, UNANSWERED, 0),
+    (NlmProc.CANCEL_MSG, WITHOUT, OVER),
+    (NlmProc.GRANTED, {}, CALLED | USUAL),
+    (NlmProc.GRANTED_MSG, WITHOUT, CALLED),
+]
+
+
+@pytest.fixture
+def _no_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the core would be given is the result."""
+    monkeypatch.setattr(settled_locks, "LockSessions", lambda *given: given)
+
+
+@pytest.mark.usefixtures("_no_core")
+def test_what_a_step_is() -> None:
+    others = [{"proc": NlmProc.TEST}, {"prog": Prog.NSM}, {"prog": Prog.PORTMAP}]
+    rows = [{"proc": proc} | change for proc, change, _ in STEPS]
+    steps, *_ = cast(Any, sieve(*others, *rows, in_reach=({},)).sessions)
+    assert steps["exchange"].tolist() == [*range(len(others), len(others) + len(STEPS)), 0]
+    assert steps["flags"].tolist() == [*(flags for *_, flags in STEPS), LOCK]
+
+
+@pytest.mark.usefixtures("_no_core")
+def test_what_the_core_is_given_beside_the_steps() -> None:
+    rows = [NOTIFY | {"time": AT + after} for after in (5, 0, 9)]
+    _, arguments, (_, _, restarts), names, known, limits = cast(Any, sieve(*rows, until=AT).sessions)
+    assert (arguments, restarts.tolist(), names) == ([], [AT, AT + 5, AT + 9], ([], []))
+    assert (known, limits) == ([[1], [2]], (AT, POLL_NS + MOMENT, 0))
+
+
+def answers(exchange: list[int], port: list[int], known: list[bool]) -> dict[str, Any]:
+    """Answers of a port mapper: of these exchanges, and whether the port was captured."""
+    columns = {"exchange": np.array(exchange), "copy": np.zeros(len(exchange), dtype=np.uint16)}
+    return {"portmap2.res": columns | {"res_port": (np.array(port), np.array(known, dtype=np.bool_))}}
+
+
+def test_a_port_mapper_names_a_port_by_an_answer_to_getport() -> None:
+    asked = WITHOUT | {"prog": Prog.PORTMAP, "proc": PortmapProc.GETPORT}
+    rows = [asked, asked | {"duplicates": 1}, asked | {"proc": CALLIT}, asked, asked, asked]
+    found = sieve(
+        *rows, decoded=answers([0, 1, 2, 3, 4], [STATD, STATD, STATD, 0, STATD], [True, True, True, True, False])
+    )
+    assert found.names_port.tolist() == [True, False, False, False, False, False]
+    assert sieve(*rows).names_port.tolist() == [False] * len(rows)
+    assert not sieve(*rows, decoded=answers([], [], [])).names_port.any()
