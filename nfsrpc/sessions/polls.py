@@ -27,7 +27,8 @@ from nfsrpc.reading import Batch
 from nfsrpc.sessions.crowding import is_ordinary
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.settled_locks import NEVER, SECOND, SLOW, frontier, masked
+from nfsrpc.sessions.settled_locks import NEVER, SLOW, frontier, masked
+from nfsrpc.wording import SECOND
 
 CLOSE = 10 * SECOND  # well below the pause by which who asks seldom is known (facts/portmappers.SELDOM)
 SAMPLE = 300 * SECOND  # of these the first stays, as what is odd of a connection is known when it is over only

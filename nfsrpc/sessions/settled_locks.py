@@ -25,8 +25,8 @@ from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import Gathered
 from nfsrpc.sessions.nlm import POLL_NS
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
+from nfsrpc.wording import SECOND
 
-SECOND = 1_000_000_000
 NEVER = int(np.iinfo(np.int64).max)
 SLOW = SECOND  # as the core has it of exchanges that it counts
 # Sessions of files that are kept as the latest of their file and client; beyond, the oldest leave.

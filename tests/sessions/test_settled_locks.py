@@ -18,7 +18,8 @@ from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, NsmProc, PortmapProc, P
 from nfsrpc.reading import Batch, read
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
 from nfsrpc.sessions.nlm import POLL_NS
-from nfsrpc.sessions.settled_locks import ACCESS, LOCK, NEVER, OVER, SECOND, SLOW, UNLOCK, USUAL, Sieve, frontier
+from nfsrpc.sessions.settled_locks import ACCESS, LOCK, NEVER, OVER, SLOW, UNLOCK, USUAL, Sieve, frontier
+from nfsrpc.wording import SECOND
 
 MIDDLE = 5
 GRANT = opaque(b"ck") + struct.pack(">I", 0)
