@@ -2,6 +2,7 @@
 
 NLM has a start and a length, of which 0 means to the end (RFC 1813 appendix II). Some clients write the greatest number
 that there is instead, and Linux has no byte beyond 2^63 - 1 (OFFSET_MAX): what reaches so far is to the end as well.
+The core has the one definition, as it compares ranges, too (core/src/lock_sessions.rs).
 """
 
 from __future__ import annotations

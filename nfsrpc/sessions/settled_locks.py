@@ -158,7 +158,7 @@ class Sieve:
         raw = self.raw
         rows = np.flatnonzero(self.plain & (raw["proc"] == PortmapProc.GETPORT))
         mask = np.zeros(len(raw["exchange"]), dtype=np.bool_)
-        for columns in self.tables("portmap2.res"):
+        for columns in self.tables("portmap2.res"):  # which has answers of version 2 of portmappers only
             port = MessageFields(strings=[], messages={"res": columns}).column("res", "res_port", raw["exchange"][rows])
             mask[rows] |= port.valid & (port.values != 0)
         return mask
@@ -174,7 +174,7 @@ class Sieve:
         return found
 
     def tables(self, name: str) -> Iterator[dict[str, Masked]]:
-        """The messages of this table in each batch that has any."""
+        """The messages of this table, batch by batch."""
         for messages in self.messages:
             columns = {field: masked(column) for field, column in messages.get(name, {}).items()}
             if columns:
