@@ -8,7 +8,7 @@ import json
 import sys
 from time import perf_counter, process_time
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.reading import ASKED_EVERY, DRAIN_ROWS, SECONDARY, WRITES
 from nfsrpc.sessions import COUNTING, WANTED
@@ -16,8 +16,8 @@ from nfsrpc.sources import open_source
 
 
 def main() -> None:
-    layouts, stop_at = compile(PROTOCOLS, WANTED), (DRAIN_ROWS, ASKED_EVERY)
-    decoder = Decoder(*layouts, fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, stop_at=stop_at)
+    layouts, stop_at = Layouts(*compile(PROTOCOLS, WANTED), SECONDARY), (DRAIN_ROWS, ASKED_EVERY)
+    decoder = Decoder(layouts, fold=COUNTING.procedures, by_handle=WRITES, stop_at=stop_at)
     wall, cpu, size = perf_counter(), process_time(), 0
     for chunk in open_source(sys.argv[1]):
         full = decoder.feed(chunk)

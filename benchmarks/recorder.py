@@ -87,7 +87,7 @@ def record(data: bytes, rate: Rate, directory: Path) -> Cost:
         process.stdin.close()
         process.wait()
     kept = sum(packets(file.read_bytes()) for file in directory.glob("ring-*"))
-    decoder = Decoder([], [], ring=terms(nfs=True))
+    decoder = Decoder(ring=terms(nfs=True))
     decoder.feed(data[: ends[FIRST]])
     expected = decoder.take_kept(True)[1]  # as in the pause after the start
     decoder.feed(data[ends[FIRST] : ends[delivered]])

@@ -24,19 +24,28 @@ BYTES_OF_EXCHANGE: int
 class NotACapture(ValueError):
     """The bytes begin as no known capture format does; the message is the reason."""
 
-class Decoder:
-    """The stages from container to exchange for one vantage: a file, or the files of one ring."""
+class Layouts:
+    """What message bodies hold (nfsrpc.protocols.compile), for any number of decoders."""
 
     def __init__(
         self,
         layouts: Sequence[tuple[Any, ...]],
         tables: Sequence[tuple[str, Sequence[tuple[str, str]]]],
+        secondary: Sequence[int] = ...,
+    ) -> None:
+        """`secondary`: programs whose rows and strings are bounded apart. Raises ValueError for what is no layout."""
+
+class Decoder:
+    """The stages from container to exchange for one vantage: a file, or the files of one ring."""
+
+    def __init__(
+        self,
+        layouts: Layouts | None = ...,
         domain: int = 0,
         fold: Sequence[tuple[int, int, int]] = ...,
         slow_ns: int = ...,
         keep: Sequence[tuple[int, int]] = ...,
         follow: Sequence[int] = ...,
-        secondary: Sequence[int] = ...,
         by_handle: Sequence[tuple[tuple[int, int, int], tuple[int, int, bool, int]]] = ...,
         ring: tuple[Sequence[tuple[int, int]], int, Sequence[int]] | None = ...,
         jobs: int = ...,
@@ -46,15 +55,14 @@ class Decoder:
         """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted.
 
         `keep`: frames (capture, number) to be handed out as they are, with the messages that are complete in them.
-        `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
-        `by_handle`: procedures whose successes are summed by the handle that is their first argument, and its length
-        where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
-        and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows
-        (`take_kept`), of those of other programs, and ports of which everything is kept, as TCP's handshakes are.
-        `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on; with one, or with
-        `ring` or `follow`, no thread does. Rows are the same for any number, but for their order. `stop_at`: decoding
-        stops where so much waits (`undrained`), which is asked after every so many frames, and known when it is asked
-        the next time: after the same frame for any `jobs` and any chunks.
+        `follow`: flows of which every packet is a row. `by_handle`: procedures whose successes are summed by the handle
+        that is their first argument, and its length where XDR does not tell it (0: it does); after it, where the offset
+        of the bytes stands, whether it has 64 bits, and where their count stands. `ring`: how many bytes to keep of the
+        frames of a program's flows (`take_kept`), of those of other programs, and ports of which everything is kept, as
+        TCP's handshakes are. `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on;
+        with one, or with `ring` or `follow`, no thread does. Rows are the same for any number, but for their order.
+        `stop_at`: decoding stops where so much waits (`undrained`), which is asked after every so many frames, and
+        known when it is asked the next time: after the same frame for any `jobs` and any chunks.
         """
     def feed(self, data: bytes) -> bool:
         """Any chunk of the file, without the GIL. Returns whether decoding stopped: `drain`, then `go_on`.

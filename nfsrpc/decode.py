@@ -238,7 +238,7 @@ class Decoded(MessageFields):
 
 def no_rows(table: str) -> Columns:
     """A table of the core without rows."""
-    columns: Columns = Decoder([], []).drain()[table]
+    columns: Columns = Decoder().drain()[table]
     return columns
 
 

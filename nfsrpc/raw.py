@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.decode import Columns, Decoded, FileReader, Progress, refusing
 from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.sources import read_again
@@ -80,7 +80,7 @@ def rereading(
 ) -> Iterator[Raw]:
     """Frames, messages and packets as `reread` returns them, in parts, for those that are too large to hold at once."""
     reader = FileReader([read_again(source) for source in decoded.sources], progress)
-    layouts, tables = compile(programs)
+    layouts = Layouts(*compile(programs))
     numbers = {address: number for number, address in enumerate(decoded.addresses)}
     places = {capture: place for files in decoded.vantages for place, capture in enumerate(files)}
     wanted = defaultdict[int, list[tuple[int, int]]](list)  # frames by the first file of their vantage
@@ -95,7 +95,7 @@ def rereading(
     ):
         keep, follow = wanted[files[0]], [flow - firsts[1] for flow in followed[begin:end]]
         hosts: list[int] = []
-        for batch in batches(Decoder(layouts, tables, files[0], keep=keep, follow=follow), files, reader):
+        for batch in batches(Decoder(layouts, files[0], keep=keep, follow=follow), files, reader):
             hosts += [numbers[address] for address in batch["addresses"]]
             yield renumbered(batch, files, firsts, hosts)
 

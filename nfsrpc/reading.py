@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from nfsrpc._core import Decoder, NotACapture
+from nfsrpc._core import Decoder, Layouts, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
 from nfsrpc.protocols.numbers import Nfs2Proc, Nfs3Proc, Prog
 from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, rings_of, usable
@@ -133,16 +133,14 @@ def prepared(
         raise none_of(errors) if errors else ValueError("no capture is given")
     if len(files) > MAX_FILES:
         raise SourceError(str(files[MAX_FILES]), f"there are more than {MAX_FILES} files", "analyse fewer at once")
-    layouts, specs = compile(programs, wanted)
+    compiled, specs = compile(programs, wanted)
+    layouts = Layouts(compiled, specs, () if wanted is None else SECONDARY)
     kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
-    secondary = () if wanted is None else SECONDARY
 
     def new_vantage(number: int, backends: int) -> Vantage:
         full = (DRAIN_ROWS, ASKED_EVERY) if counting else None
-        decoder = Decoder(
-            layouts, specs, number, counted, secondary=secondary, by_handle=WRITES, jobs=backends, stop_at=full
-        )
+        decoder = Decoder(layouts, number, counted, by_handle=WRITES, jobs=backends, stop_at=full)
         return Vantage(decoder, kinds, counting, beside=backends > 1)
 
     def run() -> VantageBatches:
@@ -285,7 +283,7 @@ def heads_of(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Capture,
 
 def head_of(file: Capture) -> Head:
     """What the first frames of a file show. Raises SourceError for what is no capture."""
-    probe = Decoder([], [])
+    probe = Decoder()
     with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
         for chunk in source:
             probe.feed(chunk)

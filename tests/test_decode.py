@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from benchmarks.attacks import Writer, clients, dumps, long_names, machine_names
 from nfsrpc import reading
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.columns import constant, lengthened
 from nfsrpc.decode import NO_STRING, Decoded, as_captured, decode, renumbered_message, text_of
 from nfsrpc.protocols import PROTOCOLS
@@ -343,8 +343,7 @@ def test_what_waits_in_the_core_weighs_as_much_as_it_takes(
 ) -> None:
     w = Writer()
     attack(w, n)
-    layouts, specs = compile_protocols(PROTOCOLS, WANTED)
-    decoder = Decoder(layouts, specs, 0, COUNTING.procedures, jobs=jobs)
+    decoder = Decoder(Layouts(*compile_protocols(PROTOCOLS, WANTED)), 0, COUNTING.procedures, jobs=jobs)
     decoder.feed(w.capture())
     decoder.next_capture()
     assert decoder.undrained() == waiting
@@ -354,8 +353,7 @@ def test_nothing_follows_a_chunk_of_which_a_rest_is_to_be_decoded() -> None:
     w = Writer()
     clients(w, 50)
     data = w.capture()
-    layouts, specs = compile_protocols(PROTOCOLS, WANTED)
-    decoder = Decoder(layouts, specs, stop_at=(0, 10))
+    decoder = Decoder(Layouts(*compile_protocols(PROTOCOLS, WANTED)), stop_at=(0, 10))
     assert decoder.feed(data)
     for following in (lambda: decoder.feed(data), decoder.next_capture, decoder.close):
         with pytest.raises(ValueError, match="decoding has stopped: take rows, and go on, first"):
@@ -432,7 +430,7 @@ class Read(Vantage):
     """A vantage of which only the end matters."""
 
     def __init__(self, name: str, last: int) -> None:
-        super().__init__(Decoder([], []), {})
+        super().__init__(Decoder(), {})
         self.name, self.last = name, last
 
 

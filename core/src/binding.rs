@@ -29,6 +29,33 @@ type RawArguments = (usize, usize, bool, usize);
 type RawTerms = (Vec<(u32, usize)>, usize, Vec<u16>);
 type RawTable = (String, Vec<(String, String)>);
 
+/// Layouts and their tables, for any number of decoders: they take 140 KiB, and half a millisecond to be made.
+#[pyclass(frozen, name = "Layouts")]
+struct SharedLayouts {
+    layouts: Arc<Layouts>,
+    tables: Vec<Table>,
+}
+
+#[pymethods]
+impl SharedLayouts {
+    #[new]
+    #[pyo3(signature = (layouts, tables, secondary = Vec::new()))]
+    fn new(layouts: Vec<RawLayout<'_>>, tables: Vec<RawTable>, secondary: Vec<u32>) -> PyResult<Self> {
+        let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
+        let mut known = Layouts::default();
+        for (prog, vers, proc, direction, table, ops, keep, most) in layouts {
+            let ops = ops.iter().map(operation).collect::<PyResult<Vec<_>>>()?;
+            let table = usize::try_from(table).ok().filter(|table| *table < tables.len());
+            let mut layout = Layout::new(&ops, table, keep, &tables)
+                .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
+            layout.secondary = secondary.contains(&prog);
+            layout.most = most;
+            known.add(prog, vers, proc, direction != 0, layout);
+        }
+        Ok(SharedLayouts { layouts: Arc::new(known), tables })
+    }
+}
+
 #[pyclass]
 struct Decoder {
     core: Core,
@@ -41,35 +68,24 @@ struct Decoder {
 #[pymethods]
 impl Decoder {
     #[new]
-    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
-        secondary = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None, stop_at = None))]
+    #[pyo3(signature = (layouts = None, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(),
+        follow = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None, stop_at = None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        layouts: Vec<RawLayout<'_>>,
-        tables: Vec<RawTable>,
+        layouts: Option<PyRef<'_, SharedLayouts>>,
         domain: u32,
         fold: Vec<(u32, u32, u32)>,
         slow_ns: i64,
         keep: Vec<(u16, u32)>,
         follow: Vec<u32>,
-        secondary: Vec<u32>,
         by_handle: Vec<((u32, u32, u32), RawArguments)>,
         ring: Option<RawTerms>,
         jobs: usize,
         threads_from: Option<u64>,
         stop_at: Option<(usize, u32)>,
-    ) -> PyResult<Self> {
-        let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
-        let mut known = Layouts::default();
-        for (prog, vers, proc, direction, table, ops, keep, most) in layouts {
-            let ops = ops.iter().map(operation).collect::<PyResult<Vec<_>>>()?;
-            let table = usize::try_from(table).ok().filter(|table| *table < tables.len());
-            let mut layout = Layout::new(&ops, table, keep, &tables)
-                .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
-            layout.secondary = secondary.contains(&prog);
-            layout.most = most;
-            known.add(prog, vers, proc, direction != 0, layout);
-        }
+    ) -> Self {
+        let (layouts, tables) =
+            layouts.map(|shared| (Arc::clone(&shared.layouts), shared.tables.clone())).unwrap_or_default();
         let arguments = |(handle, offset, is_wide, count)| Arguments { handle, offset, is_wide, count };
         let by_handle = by_handle.into_iter().map(|(procedure, raw)| (procedure, arguments(raw))).collect();
         let fold = Fold { procedures: fold.into_iter().collect(), slow_ns, by_handle };
@@ -79,14 +95,14 @@ impl Decoder {
             ports: ports.into_iter().collect(),
         });
         let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect(), kept };
-        let mut core = Core::with_jobs(jobs, known, tables, domain, fold, select);
+        let mut core = Core::with_jobs(jobs, layouts, tables, domain, fold, select);
         if let Some(bytes) = threads_from {
             core.begin_threads_from(bytes);
         }
         if let Some((full, frames)) = stop_at {
             core.stop_at(full, frames);
         }
-        Ok(Decoder { core, shares: jobs > 1, rest: None })
+        Decoder { core, shares: jobs > 1, rest: None }
     }
 
     fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<bool> {
@@ -344,6 +360,7 @@ fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> P
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<SharedLayouts>()?;
     module.add_class::<Decoder>()?;
     module.add_class::<LockSessions>()?;
     module.add_function(wrap_pyfunction!(few, module)?)?;

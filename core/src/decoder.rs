@@ -95,7 +95,13 @@ pub struct Decoder {
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
     /// procedures of which ordinary exchanges are counted and not listed, and those counted by handle. `select`: what to hand out besides.
-    pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
+    pub fn new(
+        layouts: impl Into<Arc<Layouts>>,
+        tables: Vec<Table>,
+        domain: u32,
+        fold: Fold,
+        select: Select,
+    ) -> Decoder {
         Decoder::with_jobs(1, layouts, tables, domain, fold, select)
     }
 
@@ -103,14 +109,14 @@ impl Decoder {
     /// of a frame's flow is once that frame was taken.
     pub fn with_jobs(
         jobs: usize,
-        layouts: Layouts,
+        layouts: impl Into<Arc<Layouts>>,
         tables: Vec<Table>,
         domain: u32,
         fold: Fold,
         select: Select,
     ) -> Decoder {
         let jobs = if select.flows.is_empty() && select.kept.is_none() { jobs.clamp(1, SHARDS) } else { 1 };
-        let layouts = Arc::new(layouts);
+        let layouts = layouts.into();
         let hasher = DefaultHashBuilder::default();
         let backend = || {
             let mut bodies = Bodies::new(Arc::clone(&layouts), tables.clone());

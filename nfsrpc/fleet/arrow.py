@@ -45,7 +45,7 @@ def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]
 
 def from_arrow(tables: Mapping[str, ArrowTable], lists: Mapping[str, list[Any]]) -> Batch:
     """The batch that these tables were made of, without the tables of fields that no message has."""
-    batch: Batch = Decoder([], []).drain()
+    batch: Batch = Decoder().drain()
     for name, each in tables.items():
         if name == "addresses":
             batch[name] = list(zip(*(column.to_pylist() for column in each.columns), strict=True))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.columns import Mask, isin
 from nfsrpc.decode import EVERYWHERE
 from nfsrpc.fleet.arrow import from_arrow, packed, to_arrow, unpacked
@@ -143,7 +143,7 @@ def concerning(batch: Batch, servers: Collection[str]) -> Batch:
 @cache
 def no_fields() -> dict[str, dict[str, Any]]:
     """The tables of the fields of all messages, without rows."""
-    tables: dict[str, dict[str, Any]] = Decoder(*compile(PROTOCOLS, WANTED)).drain()["decoded"]
+    tables: dict[str, dict[str, Any]] = Decoder(Layouts(*compile(PROTOCOLS, WANTED))).drain()["decoded"]
     return tables
 
 

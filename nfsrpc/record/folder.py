@@ -263,7 +263,7 @@ def content(file: SegmentFile) -> bytes:
 
 def without_nfs(data: bytes) -> bytes:
     """A segment without the frames of NFS, as a ring has it that keeps none of them."""
-    decoder = Decoder([], [], ring=terms(nfs=False))
+    decoder = Decoder(ring=terms(nfs=False))
     try:
         decoder.feed(data)
         decoder.close()

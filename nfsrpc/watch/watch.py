@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.columns import NAT, Array
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.reading import SECONDARY, WRITES, refusing
@@ -53,8 +53,9 @@ class Watch:
         max_rows: int = MAX_ROWS,
     ) -> None:
         """`kept`: frames that the decoder keeps besides, for who takes them (`Decoder.take_kept`)."""
-        layouts, specs = compile(PROTOCOLS, WANTED)
-        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, ring=kept)
+        compiled, specs = compile(PROTOCOLS, WANTED)
+        layouts = Layouts(compiled, specs, SECONDARY)
+        self.decoder = Decoder(layouts, fold=COUNTING.procedures, by_handle=WRITES, ring=kept)
         self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND), max_rows)
         self.window.sources[0] = source
         self.last = NAT  # the latest packet

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.protocols import Layout, TableSpec
 from tests.freeze import Row
 from tests.reference import CALL, REPLY, UNKNOWN, Exchange
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 
 def decode(*captures: bytes, layouts: tuple[list[Layout], list[TableSpec]] = ([], [])) -> dict[str, Any]:
-    decoder = Decoder(*layouts)
+    decoder = Decoder(Layouts(*layouts))
     for number, data in enumerate(captures):
         if number:
             decoder.next_capture()

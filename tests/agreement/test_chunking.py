@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from tests.captures_dir import Capture, captures
 
@@ -13,7 +13,7 @@ BLOCK = 65_536
 ODD = 4_093  # a prime: it divides no header
 BYTE_BY_BYTE = 200_000  # the largest capture that is fed so, for the test's time
 TABLES = ("exchanges", "copies", "flows", "captures", "oddities")
-LAYOUTS = compile(PROTOCOLS)
+LAYOUTS = Layouts(*compile(PROTOCOLS))
 LISTS = ("addresses", "strings", "interfaces", "capture_formats")
 
 Rows = dict[str, list[Any]]
@@ -21,7 +21,7 @@ Rows = dict[str, list[Any]]
 
 def rows(data: bytes, size: int, drained: bool = False) -> Rows:
     """Everything the core says of `data` fed in pieces of a size; the order of a table's rows is not its promise."""
-    decoder = Decoder(*LAYOUTS)
+    decoder = Decoder(LAYOUTS)
     found: Rows = defaultdict(list)
     for at in range(0, len(data), size):
         decoder.feed(data[at : at + size])

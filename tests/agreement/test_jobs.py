@@ -11,7 +11,7 @@ import pytest
 from benchmarks import traffic
 from benchmarks.attacks import NFS, NFSD, SERVER, Ends, Writer, handle, host, opaque
 from nfsrpc import read, reading
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.decode import decode
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.reading import SECONDARY, WRITES, usual_jobs
@@ -22,9 +22,9 @@ from nfsrpc.sources import SourceError
 from tests.agreement.test_chunking import BLOCK, LISTS, ODD
 from tests.captures_dir import Capture, captures
 
-LAYOUTS = compile(PROTOCOLS)
-AS_ANALYZE: dict[str, Any] = {"fold": COUNTING.procedures, "secondary": SECONDARY, "by_handle": WRITES}
-COUNTED = compile(PROTOCOLS, WANTED)
+LAYOUTS = Layouts(*compile(PROTOCOLS))
+AS_ANALYZE: dict[str, Any] = {"fold": COUNTING.procedures, "by_handle": WRITES}
+COUNTED = Layouts(*compile(PROTOCOLS, WANTED), SECONDARY)
 TABLES = ("exchanges", "copies", "flows", "captures", "oddities", "tallies", "latencies", "accesses")
 NULL = 1 << 80
 LONGEST = 1 << 20  # for the test's time
@@ -38,7 +38,7 @@ WAYS = ((2, 1 << 19, False), (3, BLOCK + 1, False), (5, ODD, True))
 def rows(data: bytes, jobs: int, size: int, drained: bool = False, counted: bool = False) -> dict[str, list[Any]]:
     """Everything that the core says of `data`; the order of a table's rows is not its promise."""
     layouts, options = (COUNTED, AS_ANALYZE) if counted else (LAYOUTS, {})
-    decoder = Decoder(*layouts, jobs=jobs, threads_from=0, **options)
+    decoder = Decoder(layouts, jobs=jobs, threads_from=0, **options)
     batches: list[dict[str, Any]] = []
     for at in range(0, len(data), size):
         decoder.feed(data[at : at + size])

@@ -12,7 +12,7 @@ import pytest
 import nfsrpc
 from benchmarks import traffic
 from benchmarks.peers import COUNTS
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.sources import open_source
 
@@ -30,7 +30,7 @@ NLM, LOCK, UNLOCK = 100021, 2, 4
 
 
 def decoded(path: Path) -> dict[str, Any]:
-    decoder = Decoder(*compile(PROTOCOLS, {}))
+    decoder = Decoder(Layouts(*compile(PROTOCOLS, {})))
     for chunk in open_source(path):
         decoder.feed(chunk)
     return decoder.close()

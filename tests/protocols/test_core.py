@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nfsrpc._core import Decoder
+from nfsrpc._core import Decoder, Layouts
 from nfsrpc.protocols import CALL, REPLY, program
 from tests.protocols.bodies import BODIES, LAYOUTS, TABLES, Body
 from tests.protocols.flattened import Rows, flattened, status_of, without_nulls
@@ -69,7 +69,7 @@ def value_of(kind: str, value: int, strings: list[bytes]) -> Value:
 @settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 def test_the_core_reads_what_was_said(protocol: str, data: st.DataObject) -> None:
     capture, expected, statuses = conversation(protocol, data)
-    decoder = Decoder(LAYOUTS, TABLES)
+    decoder = Decoder(Layouts(LAYOUTS, TABLES))
     decoder.feed(capture)
     batch = decoder.close()
     assert decoded(batch) == without_nulls(expected)

@@ -33,7 +33,7 @@ def directory(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A recorder's directory with the ring of the sample."""
     monkeypatch.chdir(tmp_path)  # `write` changes the working directory
     ring = DiskRing(str(tmp_path), 1 << 30, 1 << 60)
-    decoder = Decoder([], [], ring=terms(True))
+    decoder = Decoder(ring=terms(True))
     decoder.feed((samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes())
     decoder.close()
     ring.take(decoder, all=True)
@@ -316,7 +316,7 @@ def test_hostile_captures_reach_no_name_and_no_terminal(
         pytest.skip(f"no captures in {SETS['hostile'].found}: name their directory in {SETS['hostile'].variable}")
     monkeypatch.chdir(tmp_path)
     ring = DiskRing(str(tmp_path), 1 << 30, 1 << 60)
-    decoder = Decoder([], [], ring=terms(True))
+    decoder = Decoder(ring=terms(True))
     decoder.feed(capture.read_bytes())
     decoder.close()
     ring.take(decoder, all=True)

@@ -37,7 +37,7 @@ def names(directory: Path) -> list[str]:
 
 def recorded(data: bytes, directory: Path, nfs: bool = True) -> None:
     """Has a ring keep what belongs to it of a capture."""
-    decoder = Decoder([], [], ring=terms(nfs))
+    decoder = Decoder(ring=terms(nfs))
     ring, _ = ring_of(directory, 1 << 30)
     for at in range(0, len(data), 1 << 20):
         decoder.feed(data[at : at + (1 << 20)])
@@ -168,7 +168,7 @@ def test_segments_are_on_the_disk_when_they_end(tmp_path: Path, monkeypatch: pyt
 
 def test_packets_that_were_dropped_are_in_the_segment(samples: Path, tmp_path: Path) -> None:
     data = (samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes()
-    decoder = Decoder([], [], ring=terms(True))
+    decoder = Decoder(ring=terms(True))
     decoder.feed(data)
     ring, _ = ring_of(tmp_path)
     ring.take(decoder, drops=5)

@@ -67,7 +67,7 @@ def test_what_is_sent_is_captured(make: Callable[[], LiveSource]) -> None:
         time.sleep(KERNEL_S)
     source.stop()
     assert done.wait(3)
-    decoder = Decoder([], [])
+    decoder = Decoder()
     decoder.feed(b"".join(taken))
     assert decoder.close()["flows"]["server_port"].tolist() == [PORT]
     assert taken[-1].endswith(b"last")
