@@ -21,12 +21,26 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
+
+def not_a_capture(path: str | None) -> str | None:
+    """The name of a file to write, unless a capture or an archive has it: a report must not replace what it is of."""
+    if path is not None and os.path.isfile(path):
+        from nfsrpc.sources.archive import is_archive_at
+        from nfsrpc.sources.find import why_not
+
+        if why_not(path) is None or is_archive_at(path):
+            raise typer.BadParameter(f"{path} holds captures, and would be lost: name another file")
+    return path
+
+
 Traces = Annotated[
     list[str],
     typer.Argument(metavar="TRACE...", help="Captures: files, directories, wildcards; - is standard input."),
 ]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 3 where the capture cannot tell.")]
-Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", callback=not_a_capture, help="Write to a file.")
+]
 
 
 def fail(reason: object) -> NoReturn:
@@ -64,10 +78,9 @@ def check_rules_of(trace: Trace) -> None:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     """Ends the command because of an unknown name, with the known one that is nearest to it."""
-    from difflib import get_close_matches
+    from nfsrpc.columns import suggestion
 
-    near = get_close_matches(name, list(known), 1)
-    fail(f"no {kind} {name}" + (f"; perhaps {near[0]}?" if near else "") + " (nfsrpc explain lists them)")
+    fail(f"no {kind} {name}{suggestion(name, known)} (nfsrpc explain lists them)")
 
 
 def write(text: Iterable[str], path: str | None) -> None:

@@ -53,8 +53,10 @@ def frames_named(text: str) -> tuple[int, range]:
     match = FRAMES.fullmatch(text)
     if not match:
         fail(f"{text}: not a frame; a number, a range as in 5-9, or the number of a file before it as in 1:11")
-    first = int(match["first"])
-    return int(match["capture"] or 0), range(first, int(match["last"] or first) + 1)
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    if last < first:
+        fail(f"{text}: ends before it begins")
+    return int(match["capture"] or 0), range(first, last + 1)
 
 
 def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator[str]:

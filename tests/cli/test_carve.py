@@ -129,7 +129,7 @@ def test_a_ring_is_one_capture(tmp_path: Path) -> None:
     [
         (("--finding", "LCK001", "--frames", "1"), "--finding, --where and --frames exclude each other"),
         (("--finding", "LCK009"), "LCK009 is not found in {file}"),
-        (("--finding", "statd-not-registred"), "no rule statd-not-registred; perhaps statd-not-registered?"),
+        (("--finding", "statd-not-registred"), "no rule statd-not-registred; did you mean statd-not-registered?"),
         (
             ("--frames", "1,x"),
             "x: not a frame; a number, a range as in 5-9, or the number of a file before it as in 1:11",

@@ -1,7 +1,10 @@
 """Files are written whole or not at all."""
 
+import gzip
 import os
+import shlex
 import stat
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import replacing, write_bytes
+from tests.cli.command import run, shell
 
 
 def pieces(error: type[BaseException]) -> Iterator[bytes]:
@@ -25,6 +29,44 @@ def test_what_is_interrupted_leaves_nothing_half_written(tmp_path: Path, error: 
     with pytest.raises(error):
         write_bytes(pieces(error), str(tmp_path / "old"))
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("old", b"before")]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "command"),
+    [
+        (".pcap", "analyze $1 -o $2"),
+        (".pcap", "table locks $1 -o $2"),
+        (".pcap", "show $1 102 -o $2"),
+        (".pcap", "sql $1 'SELECT 1' -o $2"),
+        (".gz", "analyze $1 -o $2"),
+        (".tar", "analyze $1 -o $2"),
+    ],
+)
+def test_a_capture_is_never_replaced_by_what_is_said_of_it(
+    samples: Path, tmp_path: Path, suffix: str, command: str
+) -> None:
+    original = samples / "server-without-statd" / "nfssrv-any.pcap"
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(gzip.compress(original.read_bytes()) if suffix == ".gz" else original.read_bytes())
+    if suffix == ".tar":
+        with tarfile.open(path, "w") as archive:
+            archive.add(original, "a.pcap")
+    before = path.read_bytes()
+    words = [{"$1": str(original), "$2": str(path)}.get(word, word) for word in shlex.split(command)]
+    result = shell(*words)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode() == (
+        f"nfsrpc: Invalid value for '--output' / '-o': {path} holds captures, and would be lost: name another file "
+        f"(nfsrpc {words[0]} -h)\n"
+    )
+    assert path.read_bytes() == before
+
+
+def test_another_report_is_replaced(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.txt"
+    path.write_text("before")
+    assert run("analyze", samples / "server-without-statd" / "nfssrv-any.pcap", "-o", path).exit_code == 1
+    assert path.read_text().startswith(" FAULT   REG001")
 
 
 def test_a_file_keeps_its_rights_and_a_link_stays_one(tmp_path: Path) -> None:
