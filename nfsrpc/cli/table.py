@@ -201,7 +201,7 @@ def chosen(columns: str | None, known: list[str]) -> list[str]:
 
     if columns is None or columns == ALL:
         return known
-    names = list(dict.fromkeys(name.strip() for name in columns.split(",")))
+    names = list(dict.fromkeys(name.strip(" ") for name in columns.split(",")))
     unknown = [name or "''" for name in names if name not in known]
     if unknown:
         fail(f"--columns: no column {', '.join(unknown)}{suggestion(unknown[0], known)}; there are {', '.join(known)}")

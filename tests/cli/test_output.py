@@ -12,7 +12,7 @@ import pytest
 
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import replacing, write_bytes
-from tests.cli.command import run, shell
+from tests.cli.command import run
 
 
 def pieces(error: type[BaseException]) -> Iterator[bytes]:
@@ -40,6 +40,7 @@ def test_what_is_interrupted_leaves_nothing_half_written(tmp_path: Path, error: 
         (".pcap", "sql $1 'SELECT 1' -o $2"),
         (".gz", "analyze $1 -o $2"),
         (".tar", "analyze $1 -o $2"),
+        (".pcap", "carve $1 -o $3 --anonymize --map $2"),
     ],
 )
 def test_a_capture_is_never_replaced_by_what_is_said_of_it(
@@ -52,14 +53,33 @@ def test_a_capture_is_never_replaced_by_what_is_said_of_it(
         with tarfile.open(path, "w") as archive:
             archive.add(original, "a.pcap")
     before = path.read_bytes()
-    words = [{"$1": str(original), "$2": str(path)}.get(word, word) for word in shlex.split(command)]
-    result = shell(*words)
-    assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr.decode() == (
-        f"nfsrpc: Invalid value for '--output' / '-o': {path} holds captures, and would be lost: name another file "
-        f"(nfsrpc {words[0]} -h)\n"
-    )
+    words = [
+        {"$1": str(original), "$2": str(path), "$3": str(tmp_path / "out.pcapng")}.get(word, word)
+        for word in shlex.split(command)
+    ]
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"nfsrpc: {path} holds captures, and would be lost: name another file\n"
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["carve $1 -o", "probe 127.0.0.1 -o"])
+@pytest.mark.parametrize(
+    ("name", "says"), [("x.pcap", "x.pcap: what is written is pcapng, whose"), ("-", "-o: a capture is written to a")]
+)
+def test_a_capture_is_written_under_its_own_name(samples: Path, command: str, name: str, says: str) -> None:
+    capture = str(samples / "server-without-statd" / "nfssrv-any.pcap")
+    result = run(*command.replace("$1", capture).split(), name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"nfsrpc: {says}")
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("command", ["analyze $1", "table locks $1", "show $1 102", "sql $1 'SELECT 1'"])
+def test_a_dash_is_standard_output(samples: Path, command: str) -> None:
+    capture = str(samples / "server-without-statd" / "nfssrv-any.pcap")
+    words = [word.replace("$1", capture) for word in shlex.split(command)]
+    assert run(*words, "-o", "-").stdout == run(*words).stdout != ""
 
 
 def test_another_report_is_replaced(samples: Path, tmp_path: Path) -> None:

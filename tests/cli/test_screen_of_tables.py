@@ -74,6 +74,15 @@ def test_no_line_is_longer_than_the_terminal(contended: Path, name: str, width: 
     assert max(map(len, lines)) <= width
 
 
+def test_sentences_about_a_frame_are_broken_into_lines(contended: Path) -> None:
+    lines, _ = on_terminal(80, "show", contended, "175")
+    assert "  Lock session 0: exclusive lock of 0@cl1 at 10.1.84.41 on /export/lockme:" in lines
+    assert "    asked in frame 156, granted in frame 175 after 82 ms, released in frame 228" in lines
+    assert max(map(len, lines[1:])) <= 80
+    whole, _ = on_terminal(200, "show", contended, "175")
+    assert any(line.startswith("  Lock session 0: ") and line.endswith(" after 12.1 s") for line in whole)
+
+
 def test_all_columns_when_asked_for(contended: Path) -> None:
     lines, said = on_terminal(80, "table", "hosts", contended, "--columns", "all")
     assert lines[0].split() == list(TABLES["hosts"].names)
