@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nfsrpc.tables
 from nfsrpc.columns import Column, TableSpec
-from nfsrpc.tables import KNOWN, PROCEDURES, TABLES
+from nfsrpc.tables import KNOWN, NAMES, PROCEDURES, PROTOCOL_NAMES, TABLES
 
 FILE = Path(nfsrpc.tables.__file__).with_suffix(".pyi")
 HEAD = """\
@@ -37,11 +37,12 @@ def constants() -> Iterator[str]:
     for name, value in vars(nfsrpc.tables).items():
         if isinstance(value, TableSpec):
             yield f"{name}: TableSpec"
-        elif value is PROCEDURES:  # a new protocol makes them more, and need not change this file
+        elif value in (PROCEDURES, NAMES, PROTOCOL_NAMES):  # a new protocol makes them more, and changes no file
             yield f"{name}: tuple[str, ...]"
         elif isinstance(value, tuple) and name.isupper() and all(isinstance(label, str) for label in value):
             yield from (f"_{name}: TypeAlias = {literal(value)}", f"{name}: tuple[_{name}, ...]")
     yield from ("ODDITY_KINDS: dict[str, str]", "TABLES: dict[str, TableSpec]")
+    yield "def is_table(name: str) -> bool: ..."
 
 
 def by_name() -> Iterator[str]:

@@ -17,8 +17,7 @@ import numpy as np
 
 from nfsrpc.columns import Array, Coded, Mask, Table
 from nfsrpc.extras import extra
-from nfsrpc.protocols import PROTOCOLS
-from nfsrpc.tables import TABLES
+from nfsrpc.tables import NAMES, is_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,9 +139,7 @@ def names_in(query: str) -> list[str]:
     >>> names_in('SELECT * FROM locks JOIN nlm4 USING (exchange), "nfs3.entries" WHERE locks.state = 3')
     ['locks', 'nlm4', 'nfs3.entries']
     """
-    protocols = {program.protocol for program in PROTOCOLS}
-    lists = [name for name in re.findall(r'"([^"]*)"', query) if name.partition(".")[0] in protocols]
-    words = [word for word in re.findall(r"\w+", query) if word in TABLES or word in protocols]
-    whole = [name for name in lists if "." in name]
+    words = [word for word in re.findall(r"\w+", query) if word in NAMES]
+    whole = [name for name in re.findall(r'"([^"]*)"', query) if "." in name and is_table(name)]
     covered = {name.partition(".")[0] for name in whole}
     return list(dict.fromkeys([*(word for word in words if word not in covered), *whole]))

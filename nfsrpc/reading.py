@@ -127,6 +127,8 @@ def prepared(
 
     With `others`, captures of other places are joined later, which may show what these lack.
     """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs is {jobs}: it takes at least one processor")
     threads = min(jobs or usual_jobs(), MAX_JOBS)
     files, errors = usable(sources)
     if not files:

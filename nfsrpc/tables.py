@@ -624,6 +624,15 @@ TABLES: dict[str, TableSpec] = {
     )
 }
 
+# Tables have these names, or that of a list in the messages of a protocol ("nfs3.entries").
+PROTOCOL_NAMES = tuple(program.protocol for program in PROTOCOLS)
+NAMES = (*TABLES, *PROTOCOL_NAMES)
+
+
+def is_table(name: str) -> bool:
+    """Whether it is a table's name, as far as declarations say: what lists a protocol has, its messages show."""
+    return name in TABLES or name.partition(".")[0] in PROTOCOL_NAMES
+
 
 class Tables(Mapping[str, Table]):
     """The tables of a trace by name."""

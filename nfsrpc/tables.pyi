@@ -58,8 +58,12 @@ PROGRAMS: TableSpec
 TALLIES: TableSpec
 WRITES: TableSpec
 FINDINGS: TableSpec
+PROTOCOL_NAMES: tuple[str, ...]
+NAMES: tuple[str, ...]
 ODDITY_KINDS: dict[str, str]
 TABLES: dict[str, TableSpec]
+
+def is_table(name: str) -> bool: ...
 
 class Tables(Mapping[str, Table], metaclass=ABCMeta):
     @overload

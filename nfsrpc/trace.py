@@ -10,18 +10,20 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from nfsrpc.columns import NAT, Table, documented
+import numpy as np
+
+from nfsrpc.columns import NAT, Table, documented, suggestion
 from nfsrpc.decode import Decoded, Progress, decode
 from nfsrpc.protocols import program
 from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from nfsrpc.sessions.messages import messages
 from nfsrpc.sources import Path, SourceError, read_again
-from nfsrpc.tables import FINDINGS, TABLES, Findings
+from nfsrpc.tables import FINDINGS, NAMES, TABLES, Findings, is_table
+from nfsrpc.wording import SECOND, date_time, span
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
     import pandas as pd
 
     from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
@@ -188,7 +190,7 @@ class Trace:
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name: one of the properties, `captures`, `findings`, or messages as `decoded` has them.
 
-        Raises KeyError for the name of no table.
+        Raises KeyError for the name of no table, with the one that is most like it.
 
         >>> trace = read("captures/contended/nfssrv-any.pcap")
         >>> len(trace.table("flows")), len(trace.table("nlm4"))
@@ -197,7 +199,7 @@ class Trace:
         if name == "findings":
             return self.findings
         if name not in TABLES:
-            return self.decoded(name)
+            return self._messages_named(name).frame()
         if name not in self._frames:
             self._frames[name] = self.tables[name].frame()
         return self._frames[name]
@@ -230,10 +232,16 @@ class Trace:
             self._decoded[protocol] = decoded
         return messages(self._decoded[protocol], name, self.tables["calls"])
 
+    def _messages_named(self, name: str) -> Table:
+        if not is_table(name):
+            raise KeyError(f"no table {name}{suggestion(name, NAMES)}; there are {', '.join(NAMES)}")
+        return self.messages(name)
+
     def holders(self, at: Time | None = None) -> pd.DataFrame:
         """Who holds a lock, and who waits for one and behind whom, at a moment: UTC unless it says otherwise.
 
-        Without a moment, at the end of the captures. An int is ns since the epoch.
+        Without a moment, at the end of the captures. An int is ns since the epoch. Raises ValueError for a moment
+        before or after the captures, of which they show nothing.
 
         >>> trace = read("captures/contended/nfssrv-any.pcap")
         >>> trace.holders("2026-11-22 05:37:50")[["state", "owner", "file", "age_s", "behind"]]
@@ -243,11 +251,14 @@ class Trace:
         """
         from nfsrpc.sessions.holders import holders
 
-        return holders(self.tables["locks"], self._end if at is None else nanoseconds(at)).frame()
-
-    @property
-    def _end(self) -> int:
-        return int(self.tables["captures"]["last"].max(initial=NAT))
+        captures = self.tables["captures"]
+        end = int(captures["last"].max(initial=NAT))
+        moment = end if at is None else nanoseconds(at)
+        if at is not None:
+            begin = int(captures["first"].min(where=captures.valid("first"), initial=end))
+            if not begin // SECOND <= moment // SECOND <= end // SECOND:  # as span() shows them
+                raise ValueError(f"{date_time(moment)} is outside of the captures: {span(begin, end)}")
+        return holders(self.tables["locks"], moment).frame()
 
     # Frames
 
@@ -280,7 +291,7 @@ frame 175 after 82 ms, released in frame 228 after 12.1 s
         """
         from nfsrpc.packets import packets
 
-        return packets(self.tables.decoded, [frames] if isinstance(frames, int) else list(frames), capture)
+        return packets(self.tables.decoded, [frames] if isinstance(frames, int | np.integer) else list(frames), capture)
 
     # For other tools
 
@@ -313,7 +324,7 @@ frame 175 after 82 ms, released in frame 228 after 12.1 s
 
         if name == "findings":
             return arrow(self._findings)
-        return arrow(self.tables[name] if name in TABLES else self.messages(name))
+        return arrow(self.tables[name] if name in TABLES else self._messages_named(name))
 
     def sql(self, query: str) -> pd.DataFrame:
         """The answer to a query of DuckDB over the tables by their names, and over messages: nlm4, "nfs3.entries".

@@ -87,7 +87,20 @@ def test_dtypes_are_as_documented(trace: nfsrpc.Trace, name: str) -> None:
 
 def test_of_holders_too(trace: nfsrpc.Trace) -> None:
     check(trace.holders("2026-11-22 05:37:50"), HOLDERS)
-    assert len(trace.holders(0)) == 0
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-11-22 05:37:42.9", "2026-11-22 05:38:07", 1795325870.5, "05:37:50", pd.NaT, 10**30]
+)
+def test_a_moment_outside_of_the_captures_is_an_error(trace: nfsrpc.Trace, at: Any) -> None:
+    says = r"outside of the captures: 2026-11-22 05:37:43 to 05:38:06 UTC \(22\.6 s\)"
+    with pytest.raises(ValueError, match=says):
+        trace.holders(at)
+
+
+@pytest.mark.parametrize("at", ["2026-11-22 05:37:43", "2026-11-22 05:38:06.9"])
+def test_the_first_and_the_last_second_are_of_the_captures(trace: nfsrpc.Trace, at: str) -> None:
+    assert len(trace.holders(at)) == 0
 
 
 def test_tables_are_not_to_be_replaced(trace: nfsrpc.Trace) -> None:
@@ -135,6 +148,7 @@ def test_packets_are_the_frames(trace: nfsrpc.Trace) -> None:
     assert float(first.time) == pytest.approx(call["time"].timestamp(), abs=1e-6)
     assert first["TCP"].dport == call["server_port"]
     assert trace.packets(1)[0].wirelen == len(trace.packets(1)[0])
+    assert [frame.time for frame in trace.packets(trace.locks["frame"][0])] == [first.time]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -94,6 +95,22 @@ def test_lists_within_lists_tell_where_they_belong(tmp_path: Path) -> None:
 def test_messages_that_are_not_declared(trace: nfsrpc.Trace, name: str) -> None:
     with pytest.raises(KeyError, match=name):
         trace.decoded(name)
+
+
+@pytest.mark.parametrize("ask", ["table", "arrow"])
+@pytest.mark.parametrize("name", ["lokcs", "locks.args"])
+def test_a_table_that_there_is_not(trace: nfsrpc.Trace, ask: str, name: str) -> None:
+    with pytest.raises(KeyError, match=rf"no table {name}; did you mean locks\?; there are calls, locks, .*, nlm4, "):
+        getattr(trace, ask)(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"jobs": 0}, "jobs is 0: it takes at least one processor"), ({"cache": "x"}, "cache is of a fleet")],
+)
+def test_options_that_do_not_fit(capture: Path, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        nfsrpc.read(capture, **options)
 
 
 def test_messages_that_do_not_occur_are_an_empty_table(trace: nfsrpc.Trace) -> None:

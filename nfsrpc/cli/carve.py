@@ -11,7 +11,16 @@ import typer
 
 from nfsrpc.cli import completion
 from nfsrpc.cli.ending import say
-from nfsrpc.cli.output import check_rules_of, fail, mention_skipped, replacing, unknown, write
+from nfsrpc.cli.output import (
+    check_rules_of,
+    fail,
+    mention_skipped,
+    not_a_capture,
+    pcapng_name,
+    replacing,
+    unknown,
+    write,
+)
 from nfsrpc.cli.progress import progress_bar
 from nfsrpc.cli.show import frames_named
 from nfsrpc.printable import clean
@@ -23,12 +32,15 @@ if TYPE_CHECKING:
 
 
 # What else a name may promise: other formats, and compression.
-OTHERS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4")
+WITHOUT_FAULT = "; choose with --where or --frames"
 
 
 def carve(
     trace: Annotated[str, typer.Argument(metavar="TRACE", help="A capture, or the files of a ring: a directory.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT.pcapng", help="The capture to write.")],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="OUT.pcapng", callback=pcapng_name, help="The capture to write."),
+    ],
     finding: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +63,10 @@ def carve(
         str | None, typer.Option("--key", metavar="FILE", help="The same pseudonyms every time; made if missing.")
     ] = None,
     originals: Annotated[
-        str | None, typer.Option("--map", metavar="FILE", help="Write which original each pseudonym stands for.")
+        str | None,
+        typer.Option(
+            "--map", metavar="FILE", callback=not_a_capture, help="Write which original each pseudonym stands for."
+        ),
     ] = None,
 ) -> None:
     """Write the frames that matter to a capture of their own, each with a comment that says why.
@@ -71,18 +86,14 @@ def carve(
         fail("--key and --map are of --anonymize")
     if len({os.path.realpath(file) for file in (output, key, originals) if file}) < 1 + bool(key) + bool(originals):
         fail("--output, --key and --map name one file")
-    if output.lower().endswith(OTHERS):
-        fail(f"{output}: what is written is pcapng, whose comments no other format has; name it so")
     try:
         with progress_bar() as progress:
             found = read(trace, progress=progress)
         mention_skipped(found)
         check(found, output)
-        if originals is not None:
-            check(found, originals)
         with replacing(output) as part, whole_capture(part, anonymize) as carved:
             if where is None and frames is None:
-                written = for_findings(found, chosen(found, finding), carved)
+                written = for_findings(found, chosen(found, finding, WITHOUT_FAULT), carved)
             else:
                 written = by_choice(found, wish_of(found, where, frames), carved)
             if anonymize:
@@ -103,8 +114,11 @@ def check(trace: Trace, output: str) -> None:
             fail(f"{output} is what is to be carved from: name another file")
 
 
-def chosen(trace: Trace, rule: str | None) -> list[Finding]:
-    """The findings of a rule; without one, all findings that are faults of more than the capture."""
+def chosen(trace: Trace, rule: str | None, without: str = "") -> list[Finding]:
+    """The findings of a rule; without one, all findings that are faults of more than the capture.
+
+    Ends the command where there are none; `without` says what can be done without a fault.
+    """
     from nfsrpc.diagnosis.catalogue import find
     from nfsrpc.diagnosis.causes import is_fault
 
@@ -112,7 +126,7 @@ def chosen(trace: Trace, rule: str | None) -> list[Finding]:
     if rule is None:
         faults = list(filter(is_fault, findings))
         if not faults:
-            fail("nothing is wrong that could be carved for; choose with --where or --frames")
+            fail(f"no fault is found in {', '.join(trace.files)}{without}")
         return faults
     try:
         known = find(rule).rule.id
@@ -151,7 +165,8 @@ def within(trace: Trace, capture: int, numbers: range) -> None:
         fail(f"no capture {capture}: there are {len(trace.captures)}, counted from 0")
     facts = trace.captures[capture]
     if numbers and not 1 <= numbers[0] <= numbers[-1] <= facts["frames"]:
-        fail(f"{facts['file']} has the frames 1-{facts['frames']}, not {numbers[0]}-{numbers[-1]}")
+        beyond = numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        fail(f"{facts['file']} has the frames 1-{facts['frames']}, not {beyond}")
 
 
 def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> str:
@@ -160,7 +175,7 @@ def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> str:
     carved = carve_for(trace, findings, output)
     if not carved.same:
         say(f"of the whole capture it was: {trace.verdict.summary}")
-    return f"{count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}"
+    return f"{count(carved.frames, trace)}. {carved.diagnosis.verdict.summary}"
 
 
 def by_choice(trace: Trace, wish: Wish, output: str) -> str:
@@ -210,4 +225,4 @@ def anonymized(trace: Trace, carved: str, output: str, key: str | None, original
             write_map(originals, result.names)
     except OSError as error:
         fail(f"{originals}: cannot be written: {error.strerror}")
-    return f"{count(result.frames, trace)}, anonymized; {result.diagnosis.verdict.summary}"
+    return f"{count(result.frames, trace)}, anonymized. {result.diagnosis.verdict.summary}"

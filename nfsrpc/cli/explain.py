@@ -61,7 +61,7 @@ def overview(paint: Paint, width: int) -> Iterator[str]:
 
 def about(name: str, paint: Paint, width: int) -> Iterator[str]:
     from nfsrpc.protocols import PROTOCOLS
-    from nfsrpc.tables import TABLES
+    from nfsrpc.tables import NAMES, TABLES
 
     if name in TABLES:
         return about_table(TABLES[name], paint, width)
@@ -75,7 +75,7 @@ def about(name: str, paint: Paint, width: int) -> Iterator[str]:
         return about_rule(find(name), paint, width)
     except KeyError:
         known = [name for check in rules().values() for name in (check.rule.id, check.rule.name)]
-        unknown("rule, table or protocol", name, [*known, *TABLES, *(program.protocol for program in PROTOCOLS)])
+        unknown("rule, table or protocol", name, [*known, *NAMES])
 
 
 def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nfsrpc.record.manifest import Manifest
 
 REPORT = "report.txt"
+INDENT = "    "  # of what belongs to an incident, in the list
 
 
 def incidents(
@@ -37,9 +39,12 @@ def incidents(
 
 
 def listed(found: list[Manifest | str]) -> Iterator[str]:
-    """One line per incident, the oldest first."""
+    """The incidents, the oldest first: when, where and whether it is over; what was found; the name of its folder."""
     from nfsrpc.printable import clean
+    from nfsrpc.report.terminal import wrap
     from nfsrpc.wording import date_time
+
+    width = shutil.get_terminal_size().columns - len(INDENT)
 
     if not found:
         yield "no incidents\n"
@@ -49,8 +54,9 @@ def listed(found: list[Manifest | str]) -> Iterator[str]:
             continue
         state = each.state + (f" ({each.reopened + 1} times)" if each.reopened else "")
         causes = "".join(f"; explained by {cause.get('finding')}" for cause in each.explained_by)
-        title = clean(f"{each.severity} {each.rule}: {each.title}{causes}")
-        yield f"{date_time(each.first)}  {clean(each.host or '-'):15}  {state:8}  {title}\n{'':25}{each.id}\n"
+        yield f"{date_time(each.first)}  {clean(each.host or '-')}  {state}\n"
+        for line in (*wrap(f"{each.severity} {each.rule}: {each.title}{causes}", width), each.id):
+            yield f"{INDENT}{line}\n"
 
 
 def named(incident: str, names: list[str]) -> str:

@@ -48,7 +48,10 @@ def seconds(text: str) -> float:
 StandardInput = Annotated[
     str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input, as of tcpdump -U -w -")
 ]
-CaptureInterface = Annotated[str, typer.Option("--interface", "-i", help="Capture here, with tcpdump.")]
+ANY = "any"  # interface
+CaptureInterface = Annotated[
+    str, typer.Option("--interface", "-i", metavar="IFACE", help="Capture here, with tcpdump.")
+]
 Followed = Annotated[
     str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
 ]
@@ -66,7 +69,7 @@ NoDrop = Annotated[
 
 def live(
     stream: StandardInput = None,
-    interface: CaptureInterface = "any",
+    interface: CaptureInterface = ANY,
     follow: Followed = None,
     filter: CaptureFilter = None,  # noqa: A002
     interval: LookInterval = "1s",  # type: ignore[assignment]
@@ -143,6 +146,8 @@ def source_of(
         fail(f"{stream}: live reads - (standard input); nfsrpc analyze reads files, --follow a directory that grows")
     if stream and follow:
         fail("either - or --follow")
+    if (stream or follow) and (interface != ANY or expression is not None):
+        fail("--interface and --filter are of a capture that nfsrpc makes: without - and --follow")
     if stream:
         return Stream()
     if follow:

@@ -21,12 +21,45 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
+OTHER_FORMATS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4")
+
+
+def not_a_capture(context: typer.Context, path: str | None) -> str | None:
+    """The name of a file to write, None for standard output: `-`.
+
+    Ends the command where a capture or an archive has the name: a report must not replace what it is of.
+    """
+    if path is not None and os.path.isfile(path) and not context.resilient_parsing:
+        from nfsrpc.sources.archive import is_archive_at
+        from nfsrpc.sources.find import why_not
+
+        if why_not(path) is None or is_archive_at(path):
+            fail(f"{path} holds captures, and would be lost: name another file")
+    return None if path == "-" else path
+
+
+def pcapng_name(context: typer.Context, path: str | None) -> str | None:
+    """The name of a capture to write. Ends the command where it says that the capture is of another format."""
+    if path is None or context.resilient_parsing:
+        return path
+    if path == "-":
+        fail("-o: a capture is written to a file, not to standard output")
+    if path.lower().endswith(OTHER_FORMATS):
+        fail(f"{path}: what is written is pcapng, whose comments no other format has; name it so")
+    return path
+
+
 Traces = Annotated[
     list[str],
     typer.Argument(metavar="TRACE...", help="Captures: files, directories, wildcards; - is standard input."),
 ]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 3 where the capture cannot tell.")]
-Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", callback=not_a_capture, help="Write to a file; - is standard output."
+    ),
+]
 
 
 def fail(reason: object) -> NoReturn:
@@ -64,10 +97,9 @@ def check_rules_of(trace: Trace) -> None:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     """Ends the command because of an unknown name, with the known one that is nearest to it."""
-    from difflib import get_close_matches
+    from nfsrpc.columns import suggestion
 
-    near = get_close_matches(name, list(known), 1)
-    fail(f"no {kind} {name}" + (f"; perhaps {near[0]}?" if near else "") + " (nfsrpc explain lists them)")
+    fail(f"no {kind} {name}{suggestion(name, known)} (nfsrpc explain lists them)")
 
 
 def write(text: Iterable[str], path: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.analyze import RENDERERS, ReportFormat, as_text
-from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write, write_bytes
+from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, pcapng_name, write, write_bytes
 from nfsrpc.cli.settings import Timezone, Verbose, use_timezone
 from nfsrpc.printable import clean
 from nfsrpc.wording import named
@@ -28,7 +28,10 @@ def probe(
         bool, typer.Option("--as-server", help="HOST is a client: ask what a server's callback asks.")
     ] = False,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE.pcapng", help="Write the conversation as a capture.")
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.pcapng", callback=pcapng_name, help="Write the conversation as a capture."
+        ),
     ] = None,
     format: Annotated[ReportFormat, typer.Option("--format", help="As of analyze.")] = ReportFormat.text,  # noqa: A002
     timeout: Annotated[

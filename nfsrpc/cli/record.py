@@ -16,6 +16,7 @@ import typer
 
 from nfsrpc.cli.ending import BAD, say
 from nfsrpc.cli.live import (
+    ANY,
     CaptureFilter,
     CaptureInterface,
     ChangesFormat,
@@ -66,7 +67,7 @@ def record(
     directory: Annotated[
         str, typer.Option("--directory", "-d", metavar="DIR", help="Where the ring and the incidents are written.")
     ] = "",
-    interface: CaptureInterface = "any",
+    interface: CaptureInterface = ANY,
     follow: Followed = None,
     filter: CaptureFilter = None,  # noqa: A002
     size: Annotated[int, typer.Option(parser=size, metavar="SIZE", help="Of the ring, at most.")] = "512M",  # type: ignore[assignment]

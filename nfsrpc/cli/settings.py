@@ -257,7 +257,7 @@ def read(path: Path, text: str) -> Mapping[str, Any]:
         content = content.get(name, {})
     for name in content:
         if name not in KEYS:
-            from nfsrpc.diagnosis.settings import perhaps
+            from nfsrpc.columns import suggestion
 
-            fail(f"{path}: no key {name}; there are {', '.join(KEYS)}{perhaps(name, KEYS)}")
+            fail(f"{path}: no key {name}; there are {', '.join(KEYS)}{suggestion(name, KEYS)}")
     return content

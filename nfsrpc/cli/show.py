@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,8 @@ def show(
             found = read(trace, progress=progress)
         mention_skipped(found)
         paint = painted if output is None and uses_colour(sys.stdout) else plain
-        write([f"{line.rstrip()}\n" for line in pages(found, wanted, paint)], output)
+        width = shutil.get_terminal_size().columns if output is None and sys.stdout.isatty() else sys.maxsize
+        write([f"{line.rstrip()}\n" for line in pages(found, wanted, paint, width)], output)
     except (SourceError, ValueError) as error:
         fail(error)
 
@@ -53,11 +55,13 @@ def frames_named(text: str) -> tuple[int, range]:
     match = FRAMES.fullmatch(text)
     if not match:
         fail(f"{text}: not a frame; a number, a range as in 5-9, or the number of a file before it as in 1:11")
-    first = int(match["first"])
-    return int(match["capture"] or 0), range(first, int(match["last"] or first) + 1)
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    if last < first:
+        fail(f"{text}: ends before it begins")
+    return int(match["capture"] or 0), range(first, last + 1)
 
 
-def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator[str]:
+def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint, width: int) -> Iterator[str]:
     from nfsrpc.findings.finding import Evidence
     from nfsrpc.printable import clean
     from nfsrpc.raw import reread
@@ -70,7 +74,7 @@ def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator
     for number, place in enumerate(wanted):
         if number:
             yield ""
-        yield from book.page(place, paint)
+        yield from book.page(place, paint, width)
     yield ""
     for capture, expression in display_filters(Evidence(*place, "") for place in wanted):
         file = f" of {clean(trace.files[capture])}" if len(trace.files) > 1 else ""

@@ -1,7 +1,8 @@
 """What a terminal shows of a table where no columns are asked for: the columns that matter most, short.
 
 Each table has its columns in the order of what they say about a lock that hangs; as many as fit are shown. A column
-without any value is left out. Times are times of day where all are of one day.
+without any value is left out; of several captures each frame has its capture before it. Times are times of day where
+all are of one day.
 """
 
 from __future__ import annotations
@@ -49,7 +50,16 @@ def shown_columns(name: str, frame: pd.DataFrame) -> list[str]:
         last = [column for column in REDUNDANT if column in known]
         wanted = [*first, *(column for column in known if column not in (*first, *last)), *last]
     filled = [column for column in wanted if not len(frame) or frame[column].notna().any()]
-    return filled or wanted
+    return with_captures(filled or wanted, frame)
+
+
+def with_captures(columns: list[str], frame: pd.DataFrame) -> list[str]:
+    """The columns, with `capture` before the first that has frames, where the rows are of several captures."""
+    frames = [place for place, column in enumerate(columns) if column.endswith("frame")]
+    if not frames or "capture" not in frame or frame["capture"].nunique() < 2 or "capture" in columns[: frames[0]]:
+        return columns
+    others = [column for column in columns if column != "capture"]
+    return [*others[: frames[0]], "capture", *others[frames[0] :]]
 
 
 def one_day(frame: pd.DataFrame) -> str:

@@ -102,12 +102,10 @@ def write_frame(frame: pd.DataFrame, format: TableFormat, output: str | None, ra
 
 def check_name(name: str) -> None:
     """Ends the command for the name of no table, before any capture is read."""
-    from nfsrpc.protocols import PROTOCOLS
-    from nfsrpc.tables import TABLES
+    from nfsrpc.tables import NAMES, is_table
 
-    names = [*TABLES, *(program.protocol for program in PROTOCOLS)]
-    if name not in names and name.partition(".")[0] not in names:
-        unknown("table", name, names)
+    if not is_table(name):
+        unknown("table", name, NAMES)
 
 
 def trace_of(traces: list[str]) -> Trace:
@@ -203,8 +201,8 @@ def chosen(columns: str | None, known: list[str]) -> list[str]:
 
     if columns is None or columns == ALL:
         return known
-    names = columns.split(",")
-    unknown = [name for name in names if name not in known]
+    names = list(dict.fromkeys(name.strip(" ") for name in columns.split(",")))
+    unknown = [name or "''" for name in names if name not in known]
     if unknown:
         fail(f"--columns: no column {', '.join(unknown)}{suggestion(unknown[0], known)}; there are {', '.join(known)}")
     return names
@@ -308,7 +306,7 @@ def as_screen(name: str, frame: pd.DataFrame, width: int) -> list[str]:
             break
         shown.append(cells)
     zone = f"times of {day} UTC; " if day else ""
-    note(f"{zone}{len(shown)} of {len(frame.columns)} columns; --columns all, or --columns NAMES, prints others")
+    note(f"{zone}{len(shown)} of {len(frame.columns)} columns (--columns all)")
     return lines_of(frame[columns[: len(shown)]], shown)
 
 

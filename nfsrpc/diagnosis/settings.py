@@ -8,10 +8,10 @@ setting.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, TypeAlias
 
+from nfsrpc.columns import suggestion
 from nfsrpc.diagnosis.catalogue import Check, chosen, find, rules
 
 Settings: TypeAlias = Mapping[str, Mapping[str, Any]]  # rule -> threshold -> value
@@ -45,7 +45,7 @@ def checked(rule: str, name: str, value: object) -> tuple[str, str, Any]:
     check = rule_named(rule)
     if name not in check.thresholds:
         known = f"it has: {', '.join(check.thresholds)}" if check.thresholds else "it has none"
-        raise ValueError(f"{rule} has no threshold {name}; {known}{perhaps(name, check.thresholds)}")
+        raise ValueError(f"{rule} has no threshold {name}; {known}{suggestion(name, check.thresholds)}")
     return check.rule.id, name, of_kind(type(check.thresholds[name]), value)
 
 
@@ -66,12 +66,7 @@ def rule_named(name: str) -> Check:
         return find(name)
     except KeyError:
         known = [known for check in rules().values() for known in (check.rule.id, check.rule.name)]
-        raise ValueError(f"no rule {name}{perhaps(name.upper(), known) or perhaps(name, known)}") from None
-
-
-def perhaps(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    return f"; perhaps {near[0]}?" if near else ""
+        raise ValueError(f"no rule {name}{suggestion(name.upper(), known) or suggestion(name, known)}") from None
 
 
 def merged(settings: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:

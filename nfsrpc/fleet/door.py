@@ -49,6 +49,8 @@ def read(
     4
     """
     if client is None:
+        if cache:
+            raise ValueError("cache is of a fleet, and needs its client")
         return trace.read(*captures, progress=progress, count=count, jobs=jobs)
     from nfsrpc.fleet import run
 

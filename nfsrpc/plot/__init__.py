@@ -29,8 +29,9 @@ class Plots:
         self._tables = by_one_clock(tables)
 
     def locks(self, by: By = "file", *, dark: bool = False) -> Any:
-        """Who waits and who holds over time: for each file a lane a client, or (`by="owner"`) for each client a lane
-        an owner, with what happened on the way: asked again, granted, denied, given up.
+        """Who waits and who holds over time: for each file one lane per client, or (`by="owner"`) for each client
+        one lane per owner, with what happened on the way: asked again, granted, denied, given up. Raises ValueError for
+        another `by`.
 
         >>> from nfsrpc import read
         >>> read("captures/contended/nfssrv-any.pcap").plot.locks(by="owner").title["subtitle"]
@@ -66,9 +67,10 @@ class Plots:
         return latency.chart(self._tables, dark)
 
     def rates(self, bin_s: float | None = None, *, dark: bool = False) -> Any:
-        """Calls a second over time by program, and when calls were retransmitted, not answered, or failed.
+        """Calls per second over time by program, and when calls were retransmitted, not answered, or failed.
 
-        `bin_s` is the length of a bin in seconds; without it, one that leaves about a hundred of them.
+        `bin_s` is the length of a bin in seconds; without it, one that leaves about a hundred of them. Raises
+        ValueError for a length that no bin can have.
 
         >>> from nfsrpc import read
         >>> read("captures/healthy/nfssrv-any.pcap.zst").plot.rates(bin_s=5).title["subtitle"]

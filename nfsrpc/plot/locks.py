@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -92,6 +92,8 @@ class Lane(NamedTuple):
 
 
 def chart(tables: Sessions, by: By, dark: bool) -> Any:
+    if by not in get_args(By):
+        raise ValueError(f"by is {by!r}: it is one of {', '.join(get_args(By))}")
     sessions = list(sessions_of(tables, by))
     chosen, left_out = longest_waits(sessions)
     lanes = list(lanes_of(chosen)) or [Lane("no lock session", ())]

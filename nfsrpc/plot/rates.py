@@ -28,17 +28,20 @@ from nfsrpc.plot.chart import (
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.programs import is_error
 from nfsrpc.tables import Copies
-from nfsrpc.wording import SECOND, count, digits
+from nfsrpc.wording import SECOND, count, digits, duration
 
 MOST_BINS = 120
 LENGTHS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
 DAY_S = 86400
+SHORTEST_S, LONGEST_S = 1e-6, 366 * DAY_S  # of bins; times of captures are hardly ever finer
 HEIGHT = 200
 
 
 def chart(tables: Sessions, bin_s: float | None, dark: bool) -> Any:
+    if bin_s is not None and not SHORTEST_S <= bin_s <= LONGEST_S:
+        raise ValueError(f"bin_s is {bin_s}: a bin lasts {duration(SHORTEST_S)} to {duration(LONGEST_S)}")
     calls = distinct_calls(tables["calls"])
-    length = bin_s or bin_length(calls["time"])
+    length = bin_length(calls["time"]) if bin_s is None else bin_s
     traffic, trouble = rates(calls, length), troubles(calls, tables["copies"], length)
     subtitle = f"{count(len(calls), 'call')} in bins of {length:g} s"
     if traffic:

@@ -5,6 +5,7 @@ The words, partners and lock sessions are those of frame.py; the fields are read
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from nfsrpc.protocols.numbers import AuthFlavor
 from nfsrpc.raw import Message, Raw
 from nfsrpc.report.frame import explain
 from nfsrpc.report.meanings import NameOfFile
-from nfsrpc.report.terminal import Paint
+from nfsrpc.report.terminal import Paint, wrap
 from nfsrpc.report.tree import INDENT, Body, Field, declared, lines, tree
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.nlm import GRANT, STEPS
@@ -72,13 +73,15 @@ class Pages:
         self.times = {(frame.capture, frame.frame): frame.time for frame in raw.frames}
         self.membership = tables.membership
 
-    def page(self, place: Place, paint: Paint) -> Iterator[str]:
-        """The page of a frame. Raises ValueError for a frame that does not exist."""
+    def page(self, place: Place, paint: Paint, width: int = sys.maxsize) -> Iterator[str]:
+        """The page of a frame, sentences in lines of this width. Raises ValueError for a frame that is not there."""
         capture, frame = place
         explanation = explain(self.tables, frame, capture)
         head, *says = str(explanation).splitlines()
         yield f"{paint('heading', clean(head))}, {timestamp(self.times.get(place)) or 'without a time'}"
-        yield from map(clean, says)
+        for sentence in says:
+            for number, line in enumerate(wrap(sentence, width - len(2 * INDENT))):
+                yield f"{INDENT * (2 if number else 1)}{line}"
         for message in self.messages.get(place, ()):
             yield ""
             yield from lines(self.fields(message), paint, INDENT)

@@ -21,7 +21,7 @@ MAX_LOOKED_AT = 1024  # holds of one file, for each who waits
 WHO_AND_WHAT = ("server", "client", "owner", "file", "l_offset", "l_len", "exclusive")
 HOLDERS = TableSpec(
     "holders",
-    "A row a lock session that holds or waits at one moment, by file, the holders first.",
+    "One row per lock session that holds or waits at one moment, by file, the holders first.",
     (
         Column("session", "u32", "", "row of `locks`"),
         Column("state", "text", "", "holds or waits"),

@@ -33,7 +33,7 @@ def test_the_verdict_is_about_pseudonyms(statd: Path, tmp_path: Path) -> None:
     report = anonymized(statd, "-o", out)
     assert not any(original in out.read_bytes() for original in ORIGINALS)
     before, after = nfsrpc.read(statd).verdict, nfsrpc.read(out).verdict
-    assert report == f"{out}: 31 of 401 frames, anonymized; {after.summary}\n"
+    assert report == f"{out}: 31 of 401 frames, anonymized. {after.summary}\n"
     assert (after.rule, after.state) == (before.rule, before.state) == ("REG001", "fault")
     assert "61.6 s" in after.summary
     assert before.hosts[0] not in report
@@ -103,7 +103,7 @@ def test_what_is_left_out_is_named(statd: Path, tmp_path: Path) -> None:
         "nfsrpc: left out: 4 frames of ICMP that are no errors",
         "nfsrpc: left out: 4 frames without IP",
     ]
-    assert result.stdout.startswith(f"{tmp_path / 'out'}: 393 of 401 frames, anonymized; ")
+    assert result.stdout.startswith(f"{tmp_path / 'out'}: 393 of 401 frames, anonymized. ")
 
 
 @pytest.mark.parametrize("wrong", ["", "00", "zz" * 32, "00" * 33])
@@ -158,7 +158,7 @@ def test_the_map_may_not_replace_the_capture(statd: Path, tmp_path: Path) -> Non
     result = run("carve", capture, "-o", tmp_path / "out", "--anonymize", "--map", capture)
     assert (result.exit_code, result.stderr) == (
         2,
-        f"nfsrpc: {capture} is what is to be carved from: name another file\n",
+        f"nfsrpc: {capture} holds captures, and would be lost: name another file\n",
     )
     assert capture.read_bytes() == statd.read_bytes()
 

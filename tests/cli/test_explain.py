@@ -50,6 +50,6 @@ def test_what_is_not_there_is_one_line() -> None:
     result = run("explain", "statd-not-regsitered")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "nfsrpc: no rule, table or protocol statd-not-regsitered; perhaps statd-not-registered? "
+        "nfsrpc: no rule, table or protocol statd-not-regsitered; did you mean statd-not-registered? "
         "(nfsrpc explain lists them)\n"
     )

@@ -80,6 +80,8 @@ def test_rules_are_chosen_and_thresholds_set(incident: bytes) -> None:
         (("-",), b"", "nfsrpc: standard input: is empty"),
         (("trace.pcap",), b"", "nfsrpc: trace.pcap: live reads - (standard input)"),
         (("-", "--follow", "x"), b"", "nfsrpc: either - or --follow"),
+        (("-", "-i", "lo"), b"", "nfsrpc: --interface and --filter are of a capture that nfsrpc makes"),
+        (("--follow", "/tmp", "--filter", ""), b"", "nfsrpc: --interface and --filter are of a capture that nfsrpc"),
         (("--follow", "/nowhere"), b"", "nfsrpc: /nowhere: cannot be followed: No such file or directory"),
     ],
 )

@@ -56,7 +56,7 @@ def test_without_wireshark_the_command_is_said(statd: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("REG01",), "no rule REG01; perhaps REG001? (nfsrpc explain lists them)"),
+        (("REG01",), "no rule REG01; did you mean REG001? (nfsrpc explain lists them)"),
         (("NET001",), "NET001 is not found in"),
     ],
 )

@@ -114,12 +114,18 @@ def test_a_healthy_capture_is_no_incident(samples: Path, tmp_path: Path) -> None
     assert run("incidents", tmp_path).stdout == "no incidents\n"
 
 
-def test_the_list_and_the_report(incident: bytes, tmp_path: Path) -> None:
+def test_the_list_and_the_report(incident: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record(tmp_path, stdin=incident)
     listed = run("incidents", tmp_path).stdout
     assert listed.splitlines() == [
-        f"{'2026-11-22 05:31:39 UTC  10.1.84.31':42}open      error REG001: {TITLE}",
-        f"{'':25}{NAME}",
+        "2026-11-22 05:31:39 UTC  10.1.84.31  open",
+        f"    error REG001: {TITLE}",
+        f"    {NAME}",
+    ]
+    monkeypatch.setenv("COLUMNS", "50")
+    assert run("incidents", tmp_path).stdout.splitlines()[1:3] == [
+        "    error REG001: the server 10.1.84.31 has no",
+        "    rpc.statd registered",
     ]
     for name in (NAME, "20261122"):
         shown = run("incidents", tmp_path, name)

@@ -61,9 +61,9 @@ def test_locks(contended: Path, width: int, columns: str) -> None:
     assert max(map(len, lines)) <= width
     count = len(columns.split())
     assert said == (
-        f"nfsrpc: times of 2026-11-22 UTC; {count} of {len(TABLES['locks'].columns)} columns; "
-        "--columns all, or --columns NAMES, prints others\n"
+        f"nfsrpc: times of 2026-11-22 UTC; {count} of {len(TABLES['locks'].columns)} columns (--columns all)\n"
     )
+    assert len(said) <= width
 
 
 @pytest.mark.parametrize("width", [80, 140])
@@ -72,6 +72,15 @@ def test_no_line_is_longer_than_the_terminal(contended: Path, name: str, width: 
     lines, _ = on_terminal(width, "table", name, contended, height=1000)
     assert len(lines) > 1
     assert max(map(len, lines)) <= width
+
+
+def test_sentences_about_a_frame_are_broken_into_lines(contended: Path) -> None:
+    lines, _ = on_terminal(80, "show", contended, "175")
+    assert "  Lock session 0: exclusive lock of 0@cl1 at 10.1.84.41 on /export/lockme:" in lines
+    assert "    asked in frame 156, granted in frame 175 after 82 ms, released in frame 228" in lines
+    assert max(map(len, lines[1:])) <= 80
+    whole, _ = on_terminal(200, "show", contended, "175")
+    assert any(line.startswith("  Lock session 0: ") and line.endswith(" after 12.1 s") for line in whole)
 
 
 def test_all_columns_when_asked_for(contended: Path) -> None:
@@ -106,6 +115,17 @@ def test_columns_without_values_take_no_room() -> None:
     frame = pd.DataFrame({"frame": [1], "time": [pd.Timestamp("2026-01-31", tz="UTC")], "kind": [None], "detail": [7]})
     assert shown_columns("oddities", frame) == ["frame", "time", "detail"]
     assert shown_columns("oddities", frame.iloc[:0]) == ["frame", "time", "kind", "detail"]
+
+
+def test_of_several_captures_a_frame_has_its_capture_before_it() -> None:
+    names = ["capture", "call_frame", "time", "client", "reply_frame"]
+    of_one = pd.DataFrame({name: [1, 1] for name in names})
+    assert shown_columns("calls", of_one) == ["call_frame", "time", "client", "reply_frame"]
+    of_two = of_one.assign(capture=[1, 2])
+    assert shown_columns("calls", of_two) == ["capture", "call_frame", "time", "client", "reply_frame"]
+    assert shown_columns("nlm4", of_two)[:3] == ["capture", "call_frame", "time"]
+    assert shown_columns("copies", of_two.rename(columns={"call_frame": "frame"})) == ["capture", "frame", "time"]
+    assert shown_columns("locks", of_two) == ["time", "client"]
 
 
 def test_fields_of_messages_stand_before_what_is_known_anyway() -> None:

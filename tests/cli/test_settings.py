@@ -46,7 +46,7 @@ def test_a_threshold_of_the_command_line(statd: Path, folder: Path) -> None:
 
 def test_a_slip_is_told_before_the_capture_is_read(folder: Path) -> None:
     assert refused("missing.pcap", "--set", "LCK002.late=9") == (
-        "--set LCK002.late=9: LCK002 has no threshold late; it has: late_s, error_s, reclaim_s; perhaps late_s?"
+        "--set LCK002.late=9: LCK002 has no threshold late; it has: late_s, error_s, reclaim_s; did you mean late_s?"
     )
     assert refused("missing.pcap", "--select", "XYZ") == (
         "--select: no rule begins with XYZ (nfsrpc explain lists them)"
@@ -86,13 +86,13 @@ def test_the_command_line_counts_more(statd: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("selct = []", "no key selct; there are select, ignore, rules, hosts; perhaps select?"),
+        ("selct = []", "no key selct; there are select, ignore, rules, hosts; did you mean select?"),
         ('select = ["XYZ"]', "select: no rule begins with XYZ (nfsrpc explain lists them)"),
         ("select = 3", 'select: not a list of names, as ["LCK", "NET"]'),
         ("rules = 3", "rules: not a table"),
         ("[rules]\nLCK002 = 3", "rules.LCK002: not a table"),
         ("[rules.LCK002]\nlate_s = true", "rules.LCK002.late_s: True is not a number of 0 or more"),
-        ("[rules.LCK02]\nlate_s = 3", "rules.LCK02.late_s: no rule LCK02; perhaps LCK012?"),
+        ("[rules.LCK02]\nlate_s = 3", "rules.LCK02.late_s: no rule LCK02; did you mean LCK012?"),
     ],
 )
 def test_what_a_file_may_not_say(folder: Path, text: str, complaint: str) -> None:

@@ -134,6 +134,7 @@ def test_to_a_file(capture: Path, tmp_path: Path) -> None:
         ("0", "no frame 0 in {file}: it has 13, counted from 1"),
         ("1:1", "no capture 1: there are 1, counted from 0"),
         ("eleven", "eleven: not a frame; a number, a range as in 5-9, or the number of a file before it as in 1:11"),
+        ("9-5", "9-5: ends before it begins"),
         ("1-5000", "5000 frames are more than 1000: nfsrpc table calls lists as many as there are"),
         ("1-9999999999", "9999999999 frames are more than 1000: nfsrpc table calls lists as many as there are"),
     ],

@@ -87,8 +87,10 @@ def test_a_bad_condition_is_one_line(statd: Path, condition: str, told: str) -> 
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("lokcs",), "no table lokcs; perhaps locks? (nfsrpc explain lists them)"),
+        (("lokcs",), "no table lokcs; did you mean locks? (nfsrpc explain lists them)"),
         (("wonders",), "no table wonders (nfsrpc explain lists them)"),
+        (("locks.args",), "no table locks.args; did you mean locks? (nfsrpc explain lists them)"),
+        (("calls", "--columns", "xid,"), "--columns: no column ''; there are capture, call_frame"),
         (("calls", "--columns", "xid,foo"), "--columns: no column foo; there are capture, call_frame"),
         (("calls", "--columns", "clinet"), "--columns: no column clinet; did you mean client?; there are capture, "),
         (("nlm4.foo",), "no messages nlm4.foo"),
@@ -99,6 +101,15 @@ def test_bad_names(statd: Path, args: tuple[str, ...], told: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"nfsrpc: {told}")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet"])
+def test_a_column_that_is_named_twice_is_there_once(statd: Path, tmp_path: Path, format: str) -> None:  # noqa: A002
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    for path, columns in ((once, "xid,client"), (twice, "xid, client,xid")):
+        result = run("table", "calls", statd, "--columns", columns, "--format", format, "-o", path)
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert once.read_bytes() == twice.read_bytes() != b""
 
 
 def test_messages_of_a_protocol(statd: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.plot.locks import MOST_LANES, Lane, SessionBar, lanes_of, longest_waits, sessions_of, side_by_side
+from nfsrpc.plot.locks import MOST_LANES, Lane, SessionBar, chart, lanes_of, longest_waits, sessions_of, side_by_side
 from nfsrpc.sessions import Sessions
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
@@ -26,6 +26,11 @@ def lanes(tables: Sessions, by: Any = "file") -> Shown:
 def test_a_lane_for_each_client_of_a_file(sample: Sample) -> None:
     tables = sample("contended/nfssrv-any.pcap")
     assert lanes(tables) == [("/export/lockme on 10.1.84.31",), ("cl1 10.1.84.41", 0, 2), ("cl2 10.1.84.42", 1, 3)]
+
+
+def test_lanes_are_of_nothing_else(sample: Sample) -> None:
+    with pytest.raises(ValueError, match="by is 'client': it is one of file, owner"):
+        chart(sample("contended/nfssrv-any.pcap"), "client", dark=False)  # type: ignore[arg-type]
 
 
 def test_a_lane_for_each_owner_of_a_client(sample: Sample) -> None:

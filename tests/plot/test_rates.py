@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nfsrpc.columns import Array
-from nfsrpc.plot.rates import MOST_BINS, bin_length, distinct_calls, rates, troubles
+from nfsrpc.plot.rates import MOST_BINS, bin_length, chart, distinct_calls, rates, troubles
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
 
@@ -21,6 +21,19 @@ def times(*seconds: float) -> Array:
 def test_bins_of_a_length_that_people_count_in(lasts: float, length: float) -> None:
     assert bin_length(times(0, lasts)) == length
     assert lasts / length <= MOST_BINS
+
+
+@pytest.mark.parametrize("bin_s", [0.0, -1.0, 9e-7, 366 * 86400.1, float("nan"), float("inf")])
+def test_a_length_that_no_bin_has(tables: Of, bin_s: float) -> None:
+    with pytest.raises(ValueError, match=f"bin_s is {bin_s}: a bin lasts 1 µs to 8784 h"):
+        chart(tables(Scenario()), bin_s, dark=False)
+
+
+@pytest.mark.parametrize("bin_s", [1e-6, 366 * 86400.0])
+def test_the_shortest_and_the_longest_bin(tables: Of, bin_s: float) -> None:
+    s = Scenario()
+    s.host("10.0.0.1").getattr(s.host("10.0.0.9"), "/srv")
+    assert chart(tables(s), bin_s, dark=False).title["subtitle"].startswith("1 call in bins of ")
 
 
 def test_nothing_has_no_bins() -> None:

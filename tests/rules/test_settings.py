@@ -25,9 +25,9 @@ def test_a_value_has_the_kind_of_the_default() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("LCK002.late=3", "LCK002 has no threshold late; it has: late_s, error_s, reclaim_s; perhaps late_s?"),
-        ("LCK02.late_s=3", "no rule LCK02; perhaps LCK012?"),
-        ("lock-denied-nolocks.x=3", "no rule lock-denied-nolocks; perhaps lock-denied-no-locks?"),
+        ("LCK002.late=3", "LCK002 has no threshold late; it has: late_s, error_s, reclaim_s; did you mean late_s?"),
+        ("LCK02.late_s=3", "no rule LCK02; did you mean LCK012?"),
+        ("lock-denied-nolocks.x=3", "no rule lock-denied-nolocks; did you mean lock-denied-no-locks?"),
         ("LCK006.x=3", "LCK006 has no threshold x; it has none"),
         ("LCK002.late_s=", " is not a number of 0 or more"),
         ("LCK002.late_s=nan", "nan is not a number of 0 or more"),

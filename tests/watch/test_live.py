@@ -55,7 +55,7 @@ def test_rules_are_chosen_and_thresholds_set(samples: Path) -> None:
     assert "LCK002" not in found(settings={"lock-request-answered-late": {"late_s": 90}})
     with pytest.raises(ValueError, match="no rule begins with XYZ"):
         found(select=["XYZ"])
-    with pytest.raises(ValueError, match="perhaps late_s"):
+    with pytest.raises(ValueError, match="did you mean late_s"):
         found(settings={"LCK002": {"late": 9}})
 
 

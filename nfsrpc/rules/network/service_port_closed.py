@@ -5,7 +5,7 @@ Sees
     answered with RST, or with ICMP unreachable about the port.
 
 Why it matters
-    The kernel tries again in a tight loop, tens of times a second, for ever; the application hangs.
+    The kernel tries again in a tight loop, tens of times per second, for ever; the application hangs.
 
 Not flagged when
     Over loopback (REG007). No portmapper named the port, and the client makes no RPC call to that host: that is a scan.
