@@ -227,6 +227,17 @@ def test_another_host_asks_the_server_for_tcp(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@pytest.mark.parametrize(("after_s", "count"), [(0.003, 0), (4.9, 0), (5.1, 1)])
+def test_statd_starts_while_a_lock_is_served(after_s: float, count: int) -> None:
+    """A question over UDP with AUTH_NONE is the server's lockd's only if a lock request is held up meanwhile."""
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    lock.granted(after=after_s)
+    stage.later(20)
+    assert len(findings(asked("REG001", stage.any(stage.server)))) == count
+
+
 @pytest.mark.parametrize(("denied", "certainty"), [(True, "certain"), (False, "likely")])
 def test_lockd_asks_once_while_a_lock_waits(denied: bool, certainty: str) -> None:
     """Ganesha denies at once; where the lock still waits statd may be about to start."""
