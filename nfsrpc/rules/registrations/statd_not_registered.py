@@ -19,7 +19,8 @@ Not flagged when
     loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
     From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
-    lockd answered a later request meanwhile; statd was named meanwhile; or nothing has ended the wait yet and DNS does
+    lockd answered a later request meanwhile, or held its reply back until the range was released; statd was named
+    meanwhile; or nothing has ended the wait yet and DNS does
     not answer the server. The server boots; but a request that was sent after its notice and waits for just as long as
     Linux looks for statd is flagged.
 

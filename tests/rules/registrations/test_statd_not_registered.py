@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.facts.lock_answers import HELD_BACK_S
 from nfsrpc.facts.portmappers import SELDOM
 from nfsrpc.findings.finding import CannotTell, Clear
 from tests.rpc_messages import encode_reply
@@ -12,6 +13,7 @@ from tests.rules.stage import (
     CLIENT,
     LOCKD,
     OTHER,
+    PATH,
     SERVER,
     Stage,
     asked,
@@ -281,6 +283,23 @@ def test_requests_of_two_connections_may_be_served_in_either_order(apart_s: floa
     stage.other.lock(stage.server, "/srv/other").granted()
     lock.granted(after=61.6, resent=STALL)
     assert len(findings(asked("REG001", stage.wire()))) == count
+
+
+@pytest.mark.parametrize(("held", "cause"), [(PATH, "LCK002"), ("/srv/another", "REG001")])
+def test_a_reply_that_comes_when_the_holder_unlocks_was_held_back(held: str, cause: str) -> None:
+    """Linux answers BLOCKED at once, with statd or without: such a server is no Linux that looks for its statd."""
+    stage = Stage()
+    holder = stage.client.lock(stage.server, held)
+    holder.granted()
+    stage.later(3)
+    waiter = stage.other.lock(stage.server, PATH)
+    stage.later(70, stage.other)
+    holder.unlock().granted()
+    stage.wait(HELD_BACK_S - 0.1)
+    waiter.granted()
+    found = diagnosed(stage.wire())
+    assert [each.rule for each in found.causes] == [cause]
+    assert bool(found.hypotheses) == (cause == "REG001")
 
 
 def test_two_clients_wait_one_behind_the_other() -> None:
