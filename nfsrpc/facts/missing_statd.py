@@ -205,7 +205,9 @@ def in_order(answers: Registrations) -> Registrations:
 def conclusive_rows(registrations: Registrations, refused: Array, held_up: Stretches) -> Iterator[int]:
     """Rows of answers "not registered" that prove something: not those to a statd or mount.nfs that is starting."""
     table = registrations.take(refused)
-    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
+    # A short snap length cuts off for which transport it asks, which is the one that it asks over.
+    over_udp = np.where(table.valid("transport"), table["transport"] == "udp", table["asked_by_transport"] == "udp")
+    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & over_udp
     questions = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
         again = row.resends or questions[row.asker] > 1

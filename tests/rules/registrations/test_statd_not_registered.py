@@ -229,6 +229,19 @@ def test_another_host_asks_the_server_for_tcp(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@pytest.mark.parametrize("host", ["server", "client"])
+def test_statd_starts_and_for_what_it_asks_is_cut_off(host: str) -> None:
+    """A snap length of 96 leaves the program of a question over UDP, and not the transport."""
+    stage = Stage()
+    stage.nfs()
+    asking = getattr(stage, host)
+    for _ in range(3):
+        asking.getport(asking, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.later(3)
+    answers = [asked(rule, stage.any(asking, snaplen=96)) for rule in ("REG001", "REG002")]
+    assert [findings(each) for each in answers] == [[], []]
+
+
 @pytest.mark.parametrize(("after_s", "count"), [(0.003, 0), (4.9, 0), (5.1, 1)])
 def test_statd_starts_while_a_lock_is_served(after_s: float, count: int) -> None:
     """A question over UDP with AUTH_NONE is the server's lockd's only if a lock request is held up meanwhile."""
