@@ -15,6 +15,7 @@ from tests.rules.stage import (
     OTHER,
     PATH,
     SERVER,
+    STATD,
     Stage,
     asked,
     cannot_tell,
@@ -313,6 +314,20 @@ def test_a_reply_that_comes_when_the_holder_unlocks_was_held_back(held: str, cau
     found = diagnosed(stage.wire())
     assert [each.rule for each in found.causes] == [cause]
     assert bool(found.hypotheses) == (cause == "REG001")
+
+
+@pytest.mark.parametrize(("port", "causes"), [(STATD, ["LCK001"]), (None, ["REG001"])])
+def test_a_loopback_by_another_clock_shows_that_statd_is_registered(port: int | None, causes: list[str]) -> None:
+    """Of a client's wire and the server's loopback no message is in both."""
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1" if port else "nlm4", port=port)
+    stage.later(15)
+    lock.unanswered(resend=[10.2])
+    stage.nfs()
+    found = diagnosed([stage.wire(stage.client), stage.scenario.capture(stage.server, on="lo")])
+    assert [cause.rule for cause in found.causes] == causes
 
 
 def test_two_clients_wait_one_behind_the_other() -> None:
