@@ -41,7 +41,9 @@ class ByClock:
     def with_statd(self) -> Sequence[frozenset[str]]:
         """By clock, the hosts whose portmapper named a port for statd."""
         tables = (clock["registrations"] for clock in self.clocks)
-        named = (table.where((table["prog"] == Prog.NSM) & table.valid("port") & (table["port"] > 0)) for table in tables)
+        named = (
+            table.where((table["prog"] == Prog.NSM) & table.valid("port") & (table["port"] > 0)) for table in tables
+        )
         return [frozenset(table["host"].present()) for table in named]
 
 

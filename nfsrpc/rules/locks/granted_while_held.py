@@ -2,9 +2,9 @@
 
 Sees
     A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
-    likely only where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too. Where
-    the server sent the holder's host a notice of its reboot between, and the holder did not reclaim the lock, the host
-    to fix is the holder's, and it is likely.
+    likely only where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
+    Where the server sent the holder's host a notice of its reboot between, and the lock was not reclaimed, the host to
+    fix is the holder's, and it is likely.
 
 Why it matters
     Two applications hold the same lock, and overwrite each other's data. Clients log "VFS is out of sync with lock
@@ -210,9 +210,7 @@ class Holders:
         return None if row is None else (row, len(seen) > 0)
 
 
-def notice_between(
-    holder: Locks.Row, row: Locks.Row, notices: Parts[Monitors]
-) -> Monitors.Row | None:
+def notice_between(holder: Locks.Row, row: Locks.Row, notices: Parts[Monitors]) -> Monitors.Row | None:
     """The notice of its reboot that the server sent the holder's host between both grants; None if it reclaimed."""
     mine = notices[holder.server, holder.client]
     mine = mine.where((mine["time"] > (holder.granted or 0)) & (mine["time"] < (row.granted or 0)))
@@ -233,7 +231,7 @@ def lost_in_reboot(client: str, pairs: list[tuple[Locks.Row, Locks.Row]], notice
         found,
         certainty="likely",
         host=client,
-        title=f"{client} has lost its lock on {row.file} in a reboot of {server}, and {row.owner} ({row.client}) has it",
+        title=f"{client} has lost its lock on {row.file} in a reboot of {server}; {row.owner} ({row.client}) has it",
         explanation=(
             f"{holder.owner} ({client}) was granted it at {clock_time(holder.granted)} and has not unlocked. {server} "
             f"sent {client} a notice of its reboot (SM_NOTIFY) at {clock_time(notice.time)}, {client} did not reclaim "
