@@ -8,6 +8,7 @@ reason why the verdict is that it cannot tell whether locks work.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -293,6 +294,26 @@ def called_before(inputs: Inputs) -> str:
     return ""
 
 
+def replied_more_often(inputs: Inputs) -> str:
+    """Each copy of a call is answered once: with more replies than calls it was sent before the capture began, too.
+
+    Linux sends one reply per copy when its lockd goes on after a stall.
+    """
+    copies, requests = inputs.copies, inputs.requests
+    again = isin(requests["exchange"], copies["exchange"][copies["reply"]])
+    rows = requests.where(again & requests.valid("reply_time"))
+    mine = copies.where(isin(copies["exchange"], rows["exchange"]))
+    surplus: Counter[int] = Counter()
+    for exchange, is_reply in zip(mine["exchange"].tolist(), mine["reply"].tolist(), strict=True):
+        surplus[exchange] += 1 if is_reply else -1
+    after = (rows["reply_time"] - begun(inputs.captures)[rows["vantage"]]) / SECOND
+    for row, after_s in zip(rows.rows(), after.tolist(), strict=True):
+        if surplus[row.exchange] > 0 and after_s >= LATE_S:
+            sent = f"a {row.procedure} of {row.client} to {row.server} was sent before the capture began"
+            return f"{sent}, and answered {duration(after_s)} after that"
+    return ""
+
+
 def looked_up_late(inputs: Inputs) -> str:
     """A portmapper answered late for lockd or statd: until then the client does not send its lock request."""
     asked = inputs.registrations
@@ -402,6 +423,7 @@ CONDITIONS: tuple[Condition, ...] = (
     result_late,
     answered_late,
     called_before,
+    replied_more_often,
     looked_up_late,
     unanswered_queries,
     not_reclaimed,

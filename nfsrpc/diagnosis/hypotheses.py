@@ -1,6 +1,7 @@
 """Competing causes of a stall whose decisive half was not captured, the most probable first.
 
 Rules whose fault may be behind what the wire shows of a stall (facts/signs.py) say so themselves, in `suspected`.
+Nothing competes where a server holds its reply back until the range is released: that explains itself.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def hypotheses(lead: Finding, inputs: Inputs) -> tuple[Hypothesis, ...]:
     if not holds(head(lead.rule).asks_causes, lead.certainty):
         return ()
     if lead.table_host is None or lead.table_host in inputs.loopbacks or nfs_waits_too(lead, inputs.exchanges):
+        return ()
+    if inputs.lock_answers.held_back_for(inputs.stalled[lead.table_host]) is not None:
         return ()
     seen = signs(lead, inputs)
     asked = ((check.rule, check.suspected(seen)) for check in rules().values() if check.suspected)

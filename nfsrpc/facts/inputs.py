@@ -114,6 +114,7 @@ class Inputs:
     waiters: tuple[Waiter, ...]
     unexplained_waits: tuple[Waiter, ...]
     last_seen: Mapping[str, LastSeen]
+    last_seen_by_name: Mapping[str, LastSeen]
     coverage: Coverage
     silent_requests: Calls
     stalls: Calls

@@ -55,8 +55,11 @@ class LockAnswers:
     def _sessions(self) -> Parts[Locks]:
         return Parts(self.locks, "server")
 
-    def held_back_for(self, row: Calls.Row) -> Locks.Row | None:
-        """The session that released the range at the moment when a LOCK was granted by its reply; else None."""
+    def held_back_for(self, rows: Calls) -> Locks.Row | None:
+        """The session that released the range at the moment when the slowest of these was granted by its reply."""
+        if not rows.valid("latency_s").any():
+            return None
+        row = rows.row(int(np.nanargmax(rows["latency_s"])))
         locks = self._sessions[row.server]
         numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
         if not len(numbers):

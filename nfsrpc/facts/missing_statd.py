@@ -2,7 +2,8 @@
 
 Not every such answer is a fault. rpc.statd itself asks once when it starts, and mount.nfs before it starts statd: over
 UDP, with AUTH_NONE, and both go on. The kernel's lockd asks over TCP with AUTH_SYS, and waits for it; a server that is
-not Linux may ask in other ways, but it asks while a LOCK waits for its answer.
+not Linux may ask in other ways, but it asks while a LOCK waits for its answer, which comes late, never, or is
+DENIED_NOLOCKS. A LOCK that is answered at once otherwise is only being served when statd starts.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def unregistered(
     registrations: Registrations,
     monitors: Monitors,
     nlm: Calls,
+    stalls: Calls,
     roles: Roles,
     attempts: tuple[Attempt, ...],
     probes: frozenset[tuple[str, str]],
@@ -78,8 +80,9 @@ def unregistered(
     answered = answers & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
     pending = open_locks(nlm.where(isin(nlm["proc"], (NlmProc.LOCK, NlmProc.LOCK_MSG))))
     refusing = np.flatnonzero(answered & (registrations["port"] == 0))
-    sure = [*conclusive_rows(registrations, refusing, pending), *dumps_without(registrations)]
-    numbers = sure or cut_questions(registrations, pending)
+    held_up = open_locks(stalls)
+    sure = [*conclusive_rows(registrations, refusing, held_up), *dumps_without(registrations)]
+    numbers = sure or cut_questions(registrations, held_up)
     if not numbers:
         return ()
     found = Parts(registrations.where(answered & (registrations["port"] > 0)), "host")
@@ -173,12 +176,12 @@ def series(times: Array) -> list[Array]:
 
 
 def open_locks(locks: Calls) -> Stretches:
-    """When LOCKs waited for their answers, by server."""
+    """When lock requests waited for their answers, by server."""
     answered = np.where(locks["reply_time"] == NAT, np.iinfo(np.int64).max, locks["reply_time"])
     return Stretches((locks["server"],), locks["time"], answered)
 
 
-def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]:
+def cut_questions(registrations: Registrations, held_up: Stretches) -> list[int]:
     """Questions whose program is cut off, answered with 0: while a LOCK waits lockd asks for nothing but statd."""
     zero = registrations.valid("port") & (registrations["port"] == 0) & (registrations["state"] == "answered")
     cut = (
@@ -189,7 +192,7 @@ def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]
     )
     numbers = np.flatnonzero(cut)
     rows = zip(numbers.tolist(), registrations.take(numbers).rows(), strict=True)
-    found = [number for number, row in rows if waiting(pending, row)]
+    found = [number for number, row in rows if waiting(held_up, row)]
     return found if len(found) >= CUT_QUESTIONS else []
 
 
@@ -199,14 +202,16 @@ def in_order(answers: Registrations) -> Registrations:
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def conclusive_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
+def conclusive_rows(registrations: Registrations, refused: Array, held_up: Stretches) -> Iterator[int]:
     """Rows of answers "not registered" that prove something: not those to a statd or mount.nfs that is starting."""
     table = registrations.take(refused)
-    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
+    # A short snap length cuts off for which transport it asks, which is the one that it asks over.
+    over_udp = np.where(table.valid("transport"), table["transport"] == "udp", table["asked_by_transport"] == "udp")
+    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & over_udp
     questions = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
         again = row.resends or questions[row.asker] > 1
-        if not is_casual or (again and not row.loopback) or waiting(pending, row):
+        if not is_casual or (again and not row.loopback) or waiting(held_up, row):
             yield number
 
 
@@ -215,10 +220,10 @@ def askers(table: Registrations) -> dict[str | None, list[int]]:
     return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
-def waiting(pending: Stretches, row: Registrations.Row) -> bool:
-    """Whether a LOCK waited for its answer when the portmapper of its server was asked."""
+def waiting(held_up: Stretches, row: Registrations.Row) -> bool:
+    """Whether a lock request was held up when the portmapper of its server was asked."""
     time = row.time or NAT
-    return pending.meet(row.host, time, time)
+    return held_up.meet(row.host, time, time)
 
 
 def dumps_without(registrations: Registrations) -> list[int]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.facts.basic import fact
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.aligned import OfClock
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sources.name import short_names
@@ -36,6 +37,15 @@ class ByClock:
                 found[pair].append((clock, capture))
         return found
 
+    @cached_property
+    def with_statd(self) -> Sequence[frozenset[str]]:
+        """By clock, the hosts whose portmapper named a port for statd."""
+        tables = (clock["registrations"] for clock in self.clocks)
+        named = (
+            table.where((table["prog"] == Prog.NSM) & table.valid("port") & (table["port"] > 0)) for table in tables
+        )
+        return [frozenset(table["host"].present()) for table in named]
+
 
 class OtherClocks(NamedTuple):
     """What captures show by other clocks than that of this number."""
@@ -49,6 +59,11 @@ class OtherClocks(NamedTuple):
             return ""
         seen = self.by_clock.pairs.get(pair, ())
         return next((self.by_clock.files[capture] for clock, capture in seen if clock != self.own), "")
+
+    def shows_statd(self, host: str) -> bool:
+        """Whether a capture by another clock shows that the host has a statd registered."""
+        clocks = () if self.by_clock is None else enumerate(self.by_clock.with_statd)
+        return any(host in hosts for clock, hosts in clocks if clock != self.own)
 
 
 @fact

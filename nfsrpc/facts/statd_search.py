@@ -2,7 +2,8 @@
 
 Linux's lockd has one thread. Before a client host's first lock it asks its own portmapper for statd, 20 times, 3 s
 apart, and serves no other request meanwhile; then it grants (fs/lockd/mon.c). So the wait is a minute, or a multiple of
-it where several client hosts queue; NFS works; the request was acknowledged; no later request is answered before.
+it where several client hosts queue; NFS works; the request was acknowledged; no later request is answered before. A
+reply that comes when another session releases the range was held back for that, and Linux holds none back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.basic import Span, Stray, booting, fact
+from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.stalls import Affected, Served, affected, last_end, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
@@ -38,6 +40,7 @@ class LockWaits(NamedTuple):
     waiting: Parts[Calls]  # of these the late and the unanswered, by server
     stalled: Parts[Calls]  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Calls
+    answers: LockAnswers
     others: tuple[Stretches, Stretches]  # when other services answered, by server
     unresolved: DnsQueries
     boots: Mapping[str, tuple[int, ...]]
@@ -66,6 +69,7 @@ def lock_waits(
     requests: Calls,
     stalls: Calls,
     stalled: Parts[Calls],
+    lock_answers: LockAnswers,
     served: Served,
     silent_since: Mapping[int, int],
     strays: tuple[Stray, ...],
@@ -95,6 +99,7 @@ def lock_waits(
         waiting=Parts(waits, "server"),
         stalled=stalled,
         exchanges=exchanges,
+        answers=lock_answers,
         others=others,
         unresolved=unresolved,
         boots=boots,
@@ -117,6 +122,7 @@ class Stall:
 
     def __init__(self, waits: LockWaits, server: str) -> None:
         self.server, self.unresolved, self.others = server, waits.unresolved, waits.others
+        self.answers = waits.answers
         self.boots = waits.boots.get(server, ())
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = affected(self.rows, waits.span)
@@ -137,7 +143,7 @@ class Stall:
     def is_search(self, minute_s: float, longest_s: float, first_lock_s: float) -> bool:
         """Whether the first lock of a client waits as long as lockd looks for statd."""
         wait = self.victims.wait_s
-        if wait is None or wait > longest_s:
+        if wait is None or wait > longest_s or self.answers.held_back_for(self.rows) is not None:
             return False
         return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, distinct
-from nfsrpc.facts.basic import fact, lacks
+from nfsrpc.facts.basic import fact, lacks, listed
 from nfsrpc.facts.coverage import Coverage
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.sessions.ranges import last_bytes
-from nfsrpc.tables import Flows, Locks
+from nfsrpc.tables import Flows, Hosts, Locks
 from nfsrpc.wording import SECOND, duration
 
 HOW_GRANTED = {
@@ -165,6 +167,40 @@ def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
         for label, time, end in zip(hosts.labels, latest.tolist(), closed.tolist(), strict=False):
             if time != NAT and (label not in found or found[label].time < time):
                 found[label] = LastSeen(time, end == time)
+    return found
+
+
+@fact
+def last_seen_by_name(last_seen: Mapping[str, LastSeen], connections: Flows, hosts: Hosts) -> Mapping[str, LastSeen]:
+    """The last frame of each host under any address: hosts of one machine name that sent at the same time are one.
+
+    One that began to send after the other fell silent may be its successor, or the same one after a reboot.
+    """
+    first = first_seen(connections)
+    known = [(row.names, [each for each in row.addresses or () if each in last_seen]) for row in hosts.rows()]
+    named = ((name, address) for names, addresses in known for name in names or () for address in addresses)
+    found = dict(last_seen)
+    for name, addresses in listed(named).items():
+        if len(addresses) == 1 or name.partition(".")[0].lower() == "localhost":
+            continue
+        alike = sorted((first.get(address, NEVER), address) for address in addresses)
+        latest = list(accumulate((last_seen[address] for _, address in alike), max))
+        for address in addresses:
+            at = bisect_right(alike, (last_seen[address].time, chr(0x10FFFF))) - 1
+            found[address] = max(found[address], latest[at]) if at >= 0 else found[address]
+    return found
+
+
+def first_seen(connections: Flows) -> Mapping[str, int]:
+    """The first frame of a connection or pair of ports on which a host sent something."""
+    found: dict[str, int] = {}
+    for side, way in (("client", "c"), ("server", "s")):
+        rows = connections.where(connections.column(f"{way}_frames") > 0)
+        hosts = rows.column(side)
+        first = np.full(len(hosts.labels) + 1, NEVER, dtype=np.int64)
+        np.minimum.at(first, hosts.codes, rows["first"])
+        for label, time in zip(hosts.labels, first.tolist(), strict=False):
+            found[label] = min(found.get(label, NEVER), time)
     return found
 
 

@@ -360,6 +360,21 @@ def test_a_reply_long_after_the_begin_to_a_call_from_before(into_s: float, is_do
     assert any(reason.startswith("10.0.0.9 answered 10.0.0.1 5.") for reason in doubts(inputs(cut))) == is_doubted
 
 
+@pytest.mark.parametrize(("into_s", "replies", "is_doubted"), [(5.1, 2, True), (4.9, 2, False), (5.1, 1, False)])
+def test_more_replies_than_calls_long_after_the_begin(into_s: float, replies: int, is_doubted: bool) -> None:
+    """The capture begins after the first LOCK, and has its copy."""
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    before = stage.frames()
+    stage.nfs(stage.other)
+    lock.granted(after=into_s, resent=[into_s - 1], copies=replies)
+    lock.unlock().granted()
+    whole = stage.wire()
+    cut = whole[:24] + b"".join(list(records_of(whole))[before:])
+    said = "a LOCK of 10.0.0.1 to 10.0.0.9 was sent before the capture began, and answered 5."
+    assert any(reason.startswith(said) for reason in doubts(inputs(cut))) == is_doubted
+
+
 PINGED: dict[str, tuple[dict[str, Any], str]] = {
     "its sender waits on its connection": ({}, "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent once"),
     "for 10.1 s": ({"ends_s": 10.1}, "a NULL of 10.0.0.1 to lockd of 10.0.0.9 was sent once"),

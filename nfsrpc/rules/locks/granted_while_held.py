@@ -3,6 +3,8 @@
 Sees
     A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
     likely only where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
+    Where the server sent the holder's host a notice of its reboot between, and the lock was not reclaimed, the host to
+    fix is the holder's, and it is likely.
 
 Why it matters
     Two applications hold the same lock, and overwrite each other's data. Clients log "VFS is out of sync with lock
@@ -18,7 +20,8 @@ How to confirm
 
 How to fix
     Find out why the server dropped the first lock: its lock service restarted without notice (MON008), or a notice of
-    the holder's reboot reached it that was none (MON006, MON005).
+    the holder's reboot reached it that was none (MON006, MON005). After a reboot with notice: find out why the holder's
+    host did not reclaim (its rpc.statd, MON004, MON005).
 
 References
     RFC 1813 appendix II; X/Open C702 chapter 10.
@@ -30,6 +33,7 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -38,12 +42,12 @@ from nfsrpc.columns import NAT, Array, Mask, distinct, isin, number_of
 from nfsrpc.facts.basic import lacks, listed
 from nfsrpc.facts.coverage import Coverage
 from nfsrpc.facts.waiters import held_until, same_range
-from nfsrpc.findings.advice import who_holds, wire_of
+from nfsrpc.findings.advice import bare, who_holds, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.conflicts import NEVER
-from nfsrpc.sessions.grouping import group, in_order
+from nfsrpc.sessions.grouping import Parts, group, in_order
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
 from nfsrpc.wording import SECOND, AtLeast, clock_time
@@ -97,7 +101,11 @@ def check(
         else:
             found.append((holder, locks.row(number)))
     unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
-    for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
+    notices = Parts(monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"]), "asker", "host")
+    lost = {pair: notice for pair in found if (notice := notice_between(*pair, notices))}
+    for (client, _), pairs in sorted(listed(((pair[0].client, pair[0].server), pair) for pair in lost).items()):
+        yield lost_in_reboot(client, pairs, lost[pairs[0]])
+    for server, pairs in sorted(listed((pair[1].server, pair) for pair in found if pair not in lost).items()):
         yield finding(server, pairs, server in unfiltered, more)
     if unsure and not found:
         yield unsure
@@ -202,8 +210,40 @@ class Holders:
         return None if row is None else (row, len(seen) > 0)
 
 
+def notice_between(holder: Locks.Row, row: Locks.Row, notices: Parts[Monitors]) -> Monitors.Row | None:
+    """The notice of its reboot that the server sent the holder's host between both grants; None if it reclaimed."""
+    mine = notices[holder.server, holder.client]
+    mine = mine.where((mine["time"] > (holder.granted or 0)) & (mine["time"] < (row.granted or 0)))
+    return mine.row(0) if len(mine) and not holder.reclaims else None
+
+
 def or_never(times: Iterable[int | None]) -> Array:
     return np.array([NEVER if time is None else time for time in times], dtype=np.int64)
+
+
+def lost_in_reboot(client: str, pairs: list[tuple[Locks.Row, Locks.Row]], notice: Monitors.Row) -> Finding:
+    """The finding on a holder that did not reclaim its locks after a notice of the server's reboot."""
+    holder, row = pairs[0]
+    server = holder.server
+    found = finding(server, pairs, unfiltered=True, more=False)
+    held, granted = found.evidence
+    return replace(
+        found,
+        certainty="likely",
+        host=client,
+        title=f"{client} has lost its lock on {row.file} in a reboot of {server}; {row.owner} ({row.client}) has it",
+        explanation=(
+            f"{holder.owner} ({client}) was granted it at {clock_time(holder.granted)} and has not unlocked. {server} "
+            f"sent {client} a notice of its reboot (SM_NOTIFY) at {clock_time(notice.time)}, {client} did not reclaim "
+            f"the lock, and at {clock_time(row.granted)} {row.owner} ({row.client}) was granted it. The application "
+            "that had it is not informed."
+        ),
+        evidence=(held, Evidence(notice.capture, notice.frame, f"SM_NOTIFY of {server} to {client}"), granted),
+        remedy=(
+            command("systemctl status rpc-statd; dmesg | grep -i lockd", on="{client}", client=bare(client)),
+            *found.remedy[1:],
+        ),
+    )
 
 
 def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool, more: bool) -> Finding:

@@ -9,7 +9,8 @@ Why it matters
     that never comes back holds the lock for ever; all others wait.
 
 Not flagged when
-    The holder's host still sends, or closed its last connection itself (LCK011). The capture lost packets between the
+    The holder's host still sends, from whichever address (hosts of one name that send at the same time are one), or
+    closed its last connection itself (LCK011). The capture lost packets between the
     holder and the server, or no capture that shows both goes on for as long.
 
 How to confirm
@@ -59,7 +60,7 @@ RULE = Rule(
 
 def check(
     locks: Locks,
-    last_seen: Mapping[str, LastSeen],
+    last_seen_by_name: Mapping[str, LastSeen],
     coverage: Coverage,
     gaps: frozenset[frozenset[str]],
     *,
@@ -80,8 +81,8 @@ def check(
         if not ends or max(ends) - min(since) < wait_s * SECOND:
             continue
         until = min(max(ends), int(seen_until[number]))
-        if until - min(since) >= wait_s * SECOND and silent_s(last_seen, holder.client, until) >= silence_s:
-            yield finding(holder, victims, until, last_seen[holder.client].time)
+        if until - min(since) >= wait_s * SECOND and silent_s(last_seen_by_name, holder.client, until) >= silence_s:
+            yield finding(holder, victims, until, last_seen_by_name[holder.client].time)
         else:
             unsure |= until < max(ends)
     if unsure:

@@ -58,7 +58,7 @@ LATER, PERHAPS_LATER = " and later holders", " and perhaps later holders"
 def check(
     waiters: tuple[Waiter, ...],
     locks: Locks,
-    last_seen: Mapping[str, LastSeen],
+    last_seen_by_name: Mapping[str, LastSeen],
     *,
     wait_s: float = 5.0,
     long_s: float = 60.0,
@@ -71,7 +71,7 @@ def check(
     waiting = [
         wait
         for wait in waits
-        if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen, silence_s))
+        if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen_by_name, silence_s))
     ]
     for (server, file), group in groupby(sorted(waiting, key=file_of), key=file_of):
         yield finding(server, file, list(group), long_s)

@@ -72,7 +72,8 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
     rows = lock_requests.where(lock_requests["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     spells = number_of_spells(lock_requests)
     first, last = rows.row(0), rows.row(len(rows) - 1)
-    gaps = np.diff(np.sort(rows["time"])) / SECOND
+    # A request that was sent before the reboot is denied once the server is back: its reply tells when that was.
+    gaps = np.diff(np.sort(rows["reply_time"][rows.valid("reply_time")])) / SECOND
     lasted = float(gaps[gaps <= ASKED_S].sum())
     bad = lasted > long_s or spells > 1
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))

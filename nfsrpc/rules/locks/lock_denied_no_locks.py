@@ -40,7 +40,7 @@ RULE = Rule(
     "LCK004",
     "lock-denied-no-locks",
     "error",
-    explains=("LCK002",),
+    explains=("LCK002", "LCK015"),
     log=("unmonitored", "statd-silent-denied"),
     asks_causes="always",
     judges="results of LOCK",

@@ -10,7 +10,7 @@ Why it matters
 
 Not flagged when
     BLOCKED, and DENIED to a client that does not wait (F_SETLK, LOCK_NB), are no failures; DENIED_NOLOCKS is LCK004,
-    DENIED_GRACE_PERIOD LCK005, a reclaim that is denied LCK015.
+    DENIED_GRACE_PERIOD LCK005, a reclaim that is refused, for whatever reason, LCK015.
 
 How to confirm
     The application's own error; for STALE_FH: stat the file on the client.
@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfsrpc.columns import NAT, Mask, isin
-from nfsrpc.facts.stalls import LockFiles
+from nfsrpc.facts.stalls import LockFiles, claimed_again
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
@@ -77,10 +77,12 @@ ASKING = (NlmProc.TEST, NlmProc.LOCK, NlmProc.CANCEL, NlmProc.NM_LOCK)
 def check(requests: Calls, locks: Locks, lock_files: LockFiles) -> Iterator[Answer]:
     without_wait = not_waited_for(locks)
     failed = isin(requests["proc"], ASKING) & isin(requests["status"], FAILURES)
+    failed &= ~isin(requests["exchange"], claimed_again(locks))
     failed |= isin(requests["exchange"], locks["last_exchange"][without_wait])
     for (server, status), rows in Parts(requests.where(failed), "server", "status").items():
         yield finding(server, status, rows, lock_files)
-    messages = (locks["procedure"] == "LOCK_MSG") & (isin(locks["status"], FAILURES) | without_wait)
+    messages = isin(locks["status"], FAILURES) & ~locks["reclaim"] & (locks["reclaims"] == 0) | without_wait
+    messages &= locks["procedure"] == "LOCK_MSG"
     refused = locks.where(messages)
     for row, status in zip(refused.rows(), refused["status"].tolist(), strict=True):
         yield of_message(row, status)

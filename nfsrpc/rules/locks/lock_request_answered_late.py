@@ -78,7 +78,7 @@ def check(
     found = {missing.host: missing.found for missing in reversed(unregistered) if missing.found is not None}
     for server, rows in Parts(slow, "server").items():
         longest = rows.row(int(np.argmax(rows["latency_s"])))
-        held = held_back(longest, lock_answers.held_back_for(longest))
+        held = held_back(longest, lock_answers.held_back_for(rows))
         came = [how_far(longest, vantages), held, statd_start(found.get(server))]
         seen = bool(held) or server in loopbacks
         remedy = ANSWER_BLOCKED if held else look_at_statd(server)

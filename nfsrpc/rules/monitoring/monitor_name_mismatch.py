@@ -56,7 +56,7 @@ RULE = Rule(
     "MON005",
     "monitor-name-mismatch",
     "warning",
-    explains=("LCK008", "LCK009", "LCK010", "LCK011"),
+    explains=("LCK008", "LCK009", "LCK010", "LCK011", "MON007"),
     judges="whole lock requests",
     passes="every client has one name and one address, and no notice of a reboot was ignored",
 )

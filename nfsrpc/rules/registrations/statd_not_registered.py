@@ -19,7 +19,8 @@ Not flagged when
     loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
     From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
-    lockd answered a later request meanwhile; statd was named meanwhile; or nothing has ended the wait yet and DNS does
+    lockd answered a later request meanwhile, or held its reply back until the range was released; statd was named
+    meanwhile, or in a capture whose clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does
     not answer the server. The server boots; but a request that was sent after its notice and waits for just as long as
     Linux looks for statd is flagged.
 
@@ -46,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.facts.missing_statd import Statds, Unregistered, first_and_last_answer
+from nfsrpc.facts.other_clocks import OtherClocks
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Affected, longest_waits
 from nfsrpc.facts.statd_search import LockWaits, Stall
@@ -86,6 +88,7 @@ def check(
     unregistered: tuple[Unregistered, ...],
     statds: Statds,
     lock_waits: LockWaits,
+    other_clocks: OtherClocks,
     *,
     boot_s: float = 120.0,
     minute_s: float = 50.0,
@@ -100,7 +103,8 @@ def check(
         if is_missing(missing, lock_waits, boot_s)
     ]
     left = statds.roles.lock_servers - {finding.host for finding in found}
-    stalls = (lock_waits.stall(server) for server in sorted(left - statds.loopbacks))
+    unproven = (server for server in sorted(left - statds.loopbacks) if not other_clocks.shows_statd(server))
+    stalls = (lock_waits.stall(server) for server in unproven)
     searches = [stall for stall in stalls if stall.is_search(minute_s, longest_s, first_lock_s)]
     waiting = lock_waits.nfs(nfs_s)
     found += [likely_finding(stall) for stall in searches if not is_refuted(stall, waiting, statds, lock_waits, boot_s)]

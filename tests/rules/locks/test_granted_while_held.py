@@ -238,3 +238,20 @@ def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> Non
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "LCK009"
     assert "LCK015" in rules_of(diagnosis.findings[0].explains)
+
+
+@pytest.mark.parametrize("reclaimed", [True, False])
+def test_a_holder_that_did_not_reclaim_after_its_servers_notice_has_lost_its_lock(reclaimed: bool) -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    stage.boots(stage.server, stage.client)
+    if reclaimed:
+        stage.client.lock(stage.server, reclaim=True).granted()
+    stage.later(20)
+    stage.other.lock(stage.server).granted()
+    stage.later(5)
+    (found,) = findings(asked("LCK009", stage.wire()))
+    assert (found.host, found.certainty) == ((SERVER, "certain") if reclaimed else (CLIENT, "likely"))
+    assert (f"{CLIENT} did not reclaim the lock" in found.explanation) != reclaimed
+    assert found.clients == (CLIENT, OTHER)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.locks.scenes import waits_behind
-from tests.rules.stage import CLIENT, OTHER, Stage, cannot_tell, fires, quiet, threshold
+from tests.rules.stage import CLIENT, OTHER, PATH, Stage, cannot_tell, diagnosed, fires, quiet, threshold
 
 
 @fires("LCK010", host=CLIENT, clients=(OTHER,))
@@ -90,3 +92,31 @@ def test_the_lock_is_dropped_in_the_end(stage: Stage) -> bytes:
     stage.later(100, stage.other)
     waiter.granted()
     return stage.wire()
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "since_s", "is_silent"),
+    [
+        ("10.0.1.1", "web-1", -1, False),
+        ("fd84::1", "web-1", -1, False),
+        ("10.0.1.1", "web-1", 1, True),
+        ("10.0.1.1", "web-7", -1, True),
+    ],
+)
+def test_the_holders_host_sends_from_another_address(address: str, name: str, since_s: float, is_silent: bool) -> None:
+    """Unless it began to send only when the holder's address had fallen silent: that may be after a reboot."""
+    stage = Stage()
+    second = stage.scenario.host(address, name=name)
+    server = stage.scenario.host("fd84::9", name="nfssrv") if ":" in address else stage.server
+    lock = stage.client.lock(stage.server)
+    if since_s < 0:
+        second.getattr(server, PATH)
+    stage.wait(1)
+    lock.granted()
+    stage.later(1, stage.client)
+    for _ in range(4):
+        stage.other.lock(stage.server).blocked()
+        stage.wait(30.7)
+        second.getattr(server, PATH)
+    found = {each.rule for each in diagnosed(stage.wire()).findings}
+    assert found & {"LCK010", "LCK011"} == {"LCK010" if is_silent else "LCK011"}

@@ -71,6 +71,15 @@ def test_over_a_long_pause_it_is_unknown_whether_the_grace_period_went_on(pause:
     assert found.severity == severity
 
 
+@threshold("LCK005", "long_s", fires=125, quiet=115, severity="warning")
+def test_a_request_of_before_the_reboot_does_not_make_the_grace_period_longer(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_GRACE_PERIOD", after=40.0)
+    for _ in range(5):
+        stage.wait(seconds / 5)
+        stage.client.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
 @cannot_tell("LCK005")
 def test_only_a_reclaim_is_in_the_capture(stage: Stage) -> bytes:
     stage.client.lock(stage.server, reclaim=True).granted()

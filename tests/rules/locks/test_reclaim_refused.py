@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nfsrpc.rules.locks.reclaim_refused import STATUSES
@@ -113,6 +115,22 @@ def test_whatever_the_reason_is_the_lock_is_lost(status: str) -> None:
     stage.client.lock(stage.server, reclaim=True).denied(status)
     (found,) = findings(asked("LCK015", stage.wire()))
     assert found.title == f"1 reclaim of {CLIENT} refused by {SERVER}: {status}"
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "cause"),
+    [
+        ("STALE_FH", {}, "LCK015"),
+        ("STALE_FH", {"asynchronous": True, "svid": 2}, "LCK015"),
+        ("DENIED_NOLOCKS", {}, "LCK004"),
+        ("DENIED_NOLOCKS", {"asynchronous": True, "svid": 2}, "LCK004"),
+    ],
+)
+def test_a_refused_reclaim_is_one_fault(status: str, options: dict[str, Any], cause: str) -> None:
+    stage = Stage()
+    rebooted(stage)
+    stage.client.lock(stage.server, reclaim=True, **options).denied(status)
+    assert [each.rule for each in diagnosed(stage.wire()).causes] == [cause]
 
 
 def test_who_was_granted_it_between_is_named() -> None:

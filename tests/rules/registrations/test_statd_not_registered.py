@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.facts.lock_answers import HELD_BACK_S
 from nfsrpc.facts.portmappers import SELDOM
 from nfsrpc.findings.finding import CannotTell, Clear
 from tests.rpc_messages import encode_reply
@@ -12,7 +13,9 @@ from tests.rules.stage import (
     CLIENT,
     LOCKD,
     OTHER,
+    PATH,
     SERVER,
+    STATD,
     Stage,
     asked,
     cannot_tell,
@@ -227,6 +230,30 @@ def test_another_host_asks_the_server_for_tcp(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@pytest.mark.parametrize("host", ["server", "client"])
+def test_statd_starts_and_for_what_it_asks_is_cut_off(host: str) -> None:
+    """A snap length of 96 leaves the program of a question over UDP, and not the transport."""
+    stage = Stage()
+    stage.nfs()
+    asking = getattr(stage, host)
+    for _ in range(3):
+        asking.getport(asking, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.later(3)
+    answers = [asked(rule, stage.any(asking, snaplen=96)) for rule in ("REG001", "REG002")]
+    assert [findings(each) for each in answers] == [[], []]
+
+
+@pytest.mark.parametrize(("after_s", "count"), [(0.003, 0), (4.9, 0), (5.1, 1)])
+def test_statd_starts_while_a_lock_is_served(after_s: float, count: int) -> None:
+    """A question over UDP with AUTH_NONE is the server's lockd's only if a lock request is held up meanwhile."""
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    lock.granted(after=after_s)
+    stage.later(20)
+    assert len(findings(asked("REG001", stage.any(stage.server)))) == count
+
+
 @pytest.mark.parametrize(("denied", "certainty"), [(True, "certain"), (False, "likely")])
 def test_lockd_asks_once_while_a_lock_waits(denied: bool, certainty: str) -> None:
     """Ganesha denies at once; where the lock still waits statd may be about to start."""
@@ -270,6 +297,37 @@ def test_requests_of_two_connections_may_be_served_in_either_order(apart_s: floa
     stage.other.lock(stage.server, "/srv/other").granted()
     lock.granted(after=61.6, resent=STALL)
     assert len(findings(asked("REG001", stage.wire()))) == count
+
+
+@pytest.mark.parametrize(("held", "cause"), [(PATH, "LCK002"), ("/srv/another", "REG001")])
+def test_a_reply_that_comes_when_the_holder_unlocks_was_held_back(held: str, cause: str) -> None:
+    """Linux answers BLOCKED at once, with statd or without: such a server is no Linux that looks for its statd."""
+    stage = Stage()
+    holder = stage.client.lock(stage.server, held)
+    holder.granted()
+    stage.later(3)
+    waiter = stage.other.lock(stage.server, PATH)
+    stage.later(70, stage.other)
+    holder.unlock().granted()
+    stage.wait(HELD_BACK_S - 0.1)
+    waiter.granted()
+    found = diagnosed(stage.wire())
+    assert [each.rule for each in found.causes] == [cause]
+    assert bool(found.hypotheses) == (cause == "REG001")
+
+
+@pytest.mark.parametrize(("port", "causes"), [(STATD, ["LCK001"]), (None, ["REG001"])])
+def test_a_loopback_by_another_clock_shows_that_statd_is_registered(port: int | None, causes: list[str]) -> None:
+    """Of a client's wire and the server's loopback no message is in both."""
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1" if port else "nlm4", port=port)
+    stage.later(15)
+    lock.unanswered(resend=[10.2])
+    stage.nfs()
+    found = diagnosed([stage.wire(stage.client), stage.scenario.capture(stage.server, on="lo")])
+    assert [cause.rule for cause in found.causes] == causes
 
 
 def test_two_clients_wait_one_behind_the_other() -> None:
