@@ -116,6 +116,7 @@ class Inputs:
     last_seen: Mapping[str, LastSeen]
     coverage: Coverage
     silent_requests: Calls
+    silent_messages: Locks
     stalls: Calls
     stalled: Parts[Calls]
     served: Served

@@ -114,8 +114,7 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
         host=host,
         title=f"{host} announced a reboot and did not reboot" if false else f"{host} announced a reboot",
         explanation=(
-            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {first.mon_name}, state "
-            f"{first.nsm_state}). {outcome}"
+            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {subject(first)}). {outcome}"
         ),
         clients=peers,
         count=notices.count,
@@ -138,9 +137,15 @@ def from_downcalls(rows: list[Monitors.Row]) -> Finding:
     return RULE.finding(
         host=row.peer,
         title=f"statd of {row.host} reported a reboot of {row.mon_name} to lockd",
-        explanation=f"statd of {row.host} made a downcall to its lockd about {row.mon_name} (state {row.nsm_state}).",
+        explanation=f"statd of {row.host} made a downcall to its lockd about {subject(row)}.",
         count=number_of(rows),
         first=row.time,
         last=rows[-1].time,
         evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
     )
+
+
+def subject(row: Monitors.Row) -> str:
+    """The host that a notice or a downcall names, and its state, as far as they were captured."""
+    state = "" if row.nsm_state is None else f", state {row.nsm_state}"
+    return f"{row.mon_name or 'a host whose name is cut off'}{state}"

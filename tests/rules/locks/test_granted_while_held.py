@@ -238,3 +238,16 @@ def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> Non
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "LCK009"
     assert "LCK015" in rules_of(diagnosis.findings[0].explains)
+
+
+@cannot_tell("LCK009")
+def test_an_unlock_by_datagram_may_be_among_the_packets_that_a_capture_lost(stage: Stage) -> bytes:
+    """Over UDP nothing shows what is missing; here a connection of another client does."""
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server, transport="udp").granted()
+    stage.wait(10)
+    frame = stage.frames() + 1
+    stage.nfs(stage.other)
+    stage.other.lock(stage.server).granted()
+    stage.later(5, stage.other)
+    return stage.wire(lost=[frame + 1])
