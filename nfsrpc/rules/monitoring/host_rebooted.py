@@ -114,7 +114,7 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
         host=host,
         title=f"{host} announced a reboot and did not reboot" if false else f"{host} announced a reboot",
         explanation=(
-            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {subject(first)}). {outcome}"
+            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {', '.join(filter(None, known(first)))}). {outcome}"
         ),
         clients=peers,
         count=notices.count,
@@ -134,10 +134,11 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
 
 def from_downcalls(rows: list[Monitors.Row]) -> Finding:
     row = rows[0]
+    name, state = known(row)
     return RULE.finding(
         host=row.peer,
         title=f"statd of {row.host} reported a reboot of {row.mon_name} to lockd",
-        explanation=f"statd of {row.host} made a downcall to its lockd about {subject(row)}.",
+        explanation=f"statd of {row.host} made a downcall to its lockd about {name}{state and f' ({state})'}.",
         count=number_of(rows),
         first=row.time,
         last=rows[-1].time,
@@ -145,7 +146,6 @@ def from_downcalls(rows: list[Monitors.Row]) -> Finding:
     )
 
 
-def subject(row: Monitors.Row) -> str:
-    """The host that a notice or a downcall names, and its state, as far as they were captured."""
-    state = "" if row.nsm_state is None else f", state {row.nsm_state}"
-    return f"{row.mon_name or 'a host whose name is cut off'}{state}"
+def known(row: Monitors.Row) -> tuple[str, str]:
+    """The host that a notice or a downcall names, and a clause on its state, as far as they were captured."""
+    return row.mon_name or "a host whose name is cut off", "" if row.nsm_state is None else f"state {row.nsm_state}"
