@@ -46,7 +46,7 @@ QUESTIONS = {
     Prog.PORTMAP: (NULL,),
 }
 DAEMONS = {Prog.NLM: "lockd", Prog.NSM: "statd", Prog.PORTMAP: "the port mapper"}
-MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
+MIN_REPETITIONS = 2  # what is sent again once may be an application's, or have crossed its answer; twice is a timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
 
@@ -247,6 +247,15 @@ def repeated_messages(inputs: Inputs) -> str:
     return ""
 
 
+def repeated_grants(inputs: Inputs) -> str:
+    """A grant was repeated although its client accepted it: the GRANTED_RES does not reach the server."""
+    locks = inputs.locks
+    rows = locks.where((locks["callback_status"] == Nlm4Stats.GRANTED) & (locks["callbacks"] > MIN_REPETITIONS))
+    for row in rows.rows():
+        return f"{row.server} sent one grant to {row.client} {times(row.callbacks)} although it was accepted"
+    return ""
+
+
 def unanswered_messages(inputs: Inputs) -> str:
     locks = inputs.locks
     open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
@@ -398,6 +407,7 @@ CONDITIONS: tuple[Condition, ...] = (
     polling,
     denied_without_holder,
     repeated_messages,
+    repeated_grants,
     unanswered_messages,
     result_late,
     answered_late,

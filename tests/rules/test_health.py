@@ -155,6 +155,7 @@ FINE: list[Story] = [
     lambda stage: granted_to_both(stage, 1.1),  # LCK009 judges that
     lambda stage: granted_to_both(stage, 0.5, kept=0.5),
     lambda stage: in_grace(stage, granted=True),
+    lambda stage: granted_by_calls(stage, 2),
 ]
 
 
@@ -204,6 +205,16 @@ def repeated(stage: Stage) -> None:
     for _ in range(3):
         stage.client.lock(stage.server, asynchronous=True).granted()
         stage.wait(10)
+
+
+def granted_by_calls(stage: Stage, calls: int) -> None:
+    """The server calls the waiter back so often, once per minute; its client accepts the lock each time."""
+    holder = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server).blocked()
+    holder.unlock().granted()
+    for _ in range(calls):
+        waiter.called_back()
+        stage.later(60)
 
 
 def no_result(stage: Stage) -> None:
@@ -266,6 +277,7 @@ DOUBTED: dict[str, Story] = {
     "1 blocking LOCK answered DENIED by 10.0.0.9": blocking_denied,
     "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_without_holder,
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
+    "10.0.0.9 sent one grant to 10.0.0.2 3 times although it was accepted": lambda stage: granted_by_calls(stage, 3),
     "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
     "a portmapper named the port of lockd or statd only after 5.1 s": lambda stage: named_late(stage, 5.1),
     "a notice of a reboot of 10.0.0.9 to 10.0.9.9 was sent 3 times and not answered": lambda stage: notice_unanswered(
