@@ -15,6 +15,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import begun, booting
+from nfsrpc.facts.callbacks import delivered
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
@@ -274,6 +275,29 @@ def result_late(inputs: Inputs) -> str:
     return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
 
 
+def open_grants(inputs: Inputs) -> str:
+    """A waiting client was called back, and did not answer until the capture ends, nor unlock since."""
+    locks = inputs.locks
+    rows = locks.where((locks["granted_by"] == "callback") & (locks["callback_state"] == "undecided"))
+    rows = rows.where(~rows.valid("unlock") & ~recent(rows["callback"], inputs))
+    if not len(rows):
+        return ""
+    return f"{several(len(rows), 'grant')} to {named(rows['client'].present())} not answered yet when the capture ends"
+
+
+def failed_grants(inputs: Inputs) -> str:
+    """A server tried to call a client back in vain, and no grant reached that client later.
+
+    CBK001 asks for the lock that waits for it, of which a capture that began later has no request.
+    """
+    reached = delivered(inputs.nlm)
+    grants = Stretches((reached["client"], reached["server"]), reached["time"])
+    for failure in inputs.failed_callbacks:
+        if grants.following((failure.server, failure.client), failure.first) is None:
+            return f"{failure.server} tried to call {failure.client} back: {failure.what}"
+    return ""
+
+
 def answered_late(inputs: Inputs) -> str:
     """A lock request was answered late, and the server did not restart meanwhile."""
     requests, boots = inputs.requests, inputs.boots
@@ -410,6 +434,8 @@ CONDITIONS: tuple[Condition, ...] = (
     repeated_grants,
     unanswered_messages,
     result_late,
+    open_grants,
+    failed_grants,
     answered_late,
     called_before,
     looked_up_late,

@@ -11,8 +11,8 @@ Why it matters
 
 Not flagged when
     The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: cannot
-    tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result; one
-    that is never repeated had its result where the client unlocks it or goes on with other locks.
+    tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
+    One that is never repeated had its result where the client unlocks it or goes on with other locks.
     Where captures whose clocks cannot be compared show the server with all of these clients (CAP007), it is likely.
 
 How to confirm

@@ -19,7 +19,6 @@ from tests.rules.stage import (
     threshold,
 )
 
-
 REQUEST = 226  # bytes of a frame with a LOCK
 
 

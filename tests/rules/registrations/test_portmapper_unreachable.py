@@ -195,7 +195,7 @@ def test_a_portmapper_that_hangs_to_the_end_of_the_capture(stage: Stage) -> byte
 
 
 @pytest.mark.parametrize(("again", "is_found"), [([], False), (AGAIN, True)])
-def test_where_packets_are_missing_a_call_that_is_not_repeated_had_its_reply(again: list[float], is_found: bool) -> None:
+def test_where_packets_are_missing_a_call_that_is_not_repeated_was_answered(again: list[float], is_found: bool) -> None:
     """The reply and the end of the connection are missing, and a segment of NFS."""
     stage = Stage()
     hangs(stage).unanswered(resend=again)
