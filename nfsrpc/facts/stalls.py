@@ -76,7 +76,7 @@ def silent_messages(locks: Locks, lossy: bool) -> Locks:
     results = Stretches((answered["client"], answered["server"]), answered["requested"])
     once = np.flatnonzero(~keep & ~rows.valid("unlock"))
     for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
-        keep[number] = not lossy and results.following((row.client, row.server), row.requested) is None
+        keep[number] = not lossy and results.following((row.client, row.server), row.requested or NAT) is None
     return rows.where(keep)
 
 

@@ -109,11 +109,9 @@ def lock_waits(
 
 def hearing_udp(exchanges: Calls, sums: Tallies) -> frozenset[str]:
     """Hosts whose lock manager answered over UDP."""
-    answered, summed = (
-        table.where((table["prog"] == Prog.NLM) & (table["transport"] == "udp")) for table in (exchanges, sums)
-    )
-    answered = answered.where(answered["state"] == "answered")
-    return frozenset(answered["server"].present()) | frozenset(summed["server"].present())
+    answered = exchanges.where((exchanges["prog"] == Prog.NLM) & (exchanges["state"] == "answered"))
+    tables = answered, sums.where(sums["prog"] == Prog.NLM)
+    return frozenset().union(*(set(table["server"][table["transport"] == "udp"].present()) for table in tables))
 
 
 def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
