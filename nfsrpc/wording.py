@@ -81,6 +81,9 @@ def times(number: int) -> str:
     return f"{AT_LEAST}{often}" if isinstance(number, AtLeast) else often
 
 
+NAME_CUT = "a host whose name is cut off"  # in place of a name that the snap length cut
+
+
 def named(names: Iterable[str], perhaps_others: bool = False) -> str:
     """Some names as a list in a sentence, and how many more there are.
 

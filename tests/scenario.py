@@ -252,13 +252,13 @@ class LockRequest(Exchange):
         self.called_back()
         return self
 
-    def call_back(self) -> Exchange:
+    def call_back(self, **options: Any) -> Exchange:
         """As Linux does: the server asks where the client's lockd listens, and tells it by GRANTED_MSG."""
         server, client, version = self.flow.server, self.flow.client, self.program.protocol
         server.getport(client, version)
         grant = {"cookie": server.cookie(), "exclusive": self.args["exclusive"]}
         alock = self.args["alock"] | {"caller_name": server.name}
-        return server.call(client, version, "GRANTED_MSG", alock=alock, **grant)
+        return server.call(client, version, "GRANTED_MSG", alock=alock, **grant, **options)
 
     def called_back(self, stat: str = "GRANTED") -> None:
         """The call back, and the client's answer to it, which is a call of its own."""

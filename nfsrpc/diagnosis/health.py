@@ -16,6 +16,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import begun, booting
+from nfsrpc.facts.callbacks import delivered
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
@@ -47,7 +48,7 @@ QUESTIONS = {
     Prog.PORTMAP: (NULL,),
 }
 DAEMONS = {Prog.NLM: "lockd", Prog.NSM: "statd", Prog.PORTMAP: "the port mapper"}
-MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
+MIN_REPETITIONS = 2  # what is sent again once may be an application's, or have crossed its answer; twice is a timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
 
@@ -248,6 +249,15 @@ def repeated_messages(inputs: Inputs) -> str:
     return ""
 
 
+def repeated_grants(inputs: Inputs) -> str:
+    """A grant was repeated although its client accepted it: the GRANTED_RES does not reach the server."""
+    locks = inputs.locks
+    rows = locks.where((locks["callback_status"] == Nlm4Stats.GRANTED) & (locks["callbacks"] > MIN_REPETITIONS))
+    for row in rows.rows():
+        return f"{row.server} sent one grant to {row.client} {times(row.callbacks)} although it was accepted"
+    return ""
+
+
 def unanswered_messages(inputs: Inputs) -> str:
     locks = inputs.locks
     open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
@@ -264,6 +274,29 @@ def result_late(inputs: Inputs) -> str:
         return ""
     longest = duration(float(rows["latency_s"].max()))
     return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
+
+
+def open_grants(inputs: Inputs) -> str:
+    """A waiting client was called back, and did not answer until the capture ends, nor unlock since."""
+    locks = inputs.locks
+    rows = locks.where((locks["granted_by"] == "callback") & (locks["callback_state"] == "undecided"))
+    rows = rows.where(~rows.valid("unlock") & ~recent(rows["callback"], inputs))
+    if not len(rows):
+        return ""
+    return f"{several(len(rows), 'grant')} to {named(rows['client'].present())} not answered yet when the capture ends"
+
+
+def failed_grants(inputs: Inputs) -> str:
+    """A server tried to call a client back in vain, and no grant reached that client later.
+
+    CBK001 asks for the lock that waits for it, of which a capture that began later has no request.
+    """
+    reached = delivered(inputs.nlm)
+    grants = Stretches((reached["client"], reached["server"]), reached["time"])
+    for failure in inputs.failed_callbacks:
+        if grants.following((failure.server, failure.client), failure.first) is None:
+            return f"{failure.server} tried to call {failure.client} back: {failure.what}"
+    return ""
 
 
 def answered_late(inputs: Inputs) -> str:
@@ -419,8 +452,11 @@ CONDITIONS: tuple[Condition, ...] = (
     polling,
     denied_without_holder,
     repeated_messages,
+    repeated_grants,
     unanswered_messages,
     result_late,
+    open_grants,
+    failed_grants,
     answered_late,
     called_before,
     replied_more_often,

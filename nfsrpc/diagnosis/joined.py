@@ -4,7 +4,8 @@ Captures are judged by themselves where no time of one can be compared with a ti
 in a fleet also where they show none of the same hosts. A finding of one rule about one host that several of them have
 is one finding: it says what the gravest of them says, with the clients, the evidence and the count of all, and is
 certain if one of them is. What is a cause in one diagnosis and an effect in another stays two. Findings about single
-files, and those of which one diagnosis has several, are one only if they say the same.
+files, and those of which one diagnosis has several, are one only if they say the same. Captures of loopbacks alone say
+nothing about locks, which pass between hosts: where they show no fault, the verdict is that of the others.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
     unjudged = {*broken, *(answer.rule for answer in unknown)}
     clear = {answer.rule: answer for each in diagnoses for answer in each.clear if answer.rule not in unjudged}
     return Diagnosis(
-        verdict=fault(causes, explaining, unknown) if causes else without_fault([each.verdict for each in diagnoses]),
+        verdict=fault(causes, explaining, unknown) if causes else without_fault(verdicts_on_locks(diagnoses)),
         findings=(*causes, *others),
         cannot_tell=unknown,
         clear=tuple(clear.values()),
@@ -73,7 +74,13 @@ def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         hypotheses=hypotheses_of(diagnoses, ids),
         log=tuple(sorted(dict.fromkeys(line for each in diagnoses for line in each.log))),
         settings=diagnoses[0].settings,
+        off_the_wire=all(each.off_the_wire for each in diagnoses),
     )
+
+
+def verdicts_on_locks(diagnoses: Sequence[Diagnosis]) -> list[Verdict]:
+    """The verdicts on captures that may show locks; on all where none may."""
+    return [each.verdict for each in diagnoses if not each.off_the_wire] or [each.verdict for each in diagnoses]
 
 
 def ids_of(found: Sequence[Finding], alike: Sequence[list[Witness]]) -> Ids:
@@ -158,6 +165,8 @@ def effects_of(group: Sequence[Witness], ids: Ids) -> set[str]:
 
 def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of diagnoses without a fault: healthy only if all are."""
+    if len(verdicts) == 1:
+        return verdicts[0]
     unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
     if not unknown:
         shown, more = first_of(

@@ -18,7 +18,7 @@ from nfsrpc.diagnosis.catalogue import Check, chosen
 from nfsrpc.diagnosis.causes import explained, is_fault, numbered, root_causes
 from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps
 from nfsrpc.diagnosis.faults import fault, gravity
-from nfsrpc.diagnosis.health import doubts
+from nfsrpc.diagnosis.health import doubts, never_granted
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.joined import HEALTHY, joined
 from nfsrpc.diagnosis.kernel_log import expected
@@ -146,12 +146,13 @@ def concluded(every_answer: list[Answer], inputs: Inputs) -> Diagnosis:
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])
     broken = tuple(answer for answer in answers if isinstance(answer, Broken))
+    is_confused = any(is_fault(each) for each in confused)
     if causes:
         verdict = fault(causes, findings, answers)
     elif lacking("time", answers):
         verdict = UNFINISHED
     else:
-        verdict = without_fault(inputs, any(is_fault(each) for each in confused))
+        verdict = without_fault(inputs, is_confused)
     if verdict.state == "healthy" and (gap := left_out(answers, inputs.skipped, inputs.unattributed)):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     leading = set(map(id, causes))
@@ -165,7 +166,19 @@ def concluded(every_answer: list[Answer], inputs: Inputs) -> Diagnosis:
         broken=broken,
         hypotheses=tuple(competing(causes, inputs)),
         log=expected(findings, inputs),
+        off_the_wire=not (causes or is_confused or lacking("time", answers)) and is_off_the_wire(answers, inputs),
     )
+
+
+def is_off_the_wire(answers: Sequence[Answer], inputs: Inputs) -> bool:
+    """Whether captures show nothing that passes between hosts, as locks do, and nothing that speaks against locks."""
+    if not inputs.flows["loopback"].all() or (inputs.quality["frames"].any() and not len(inputs.flows)):
+        return False
+    if len(inputs.requests) or by_message(inputs.nlm) or unread(inputs.quality):
+        return False
+    if left_out(answers, inputs.skipped, inputs.unattributed):
+        return False
+    return next(doubts(inputs), "") == never_granted(inputs)
 
 
 def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]:

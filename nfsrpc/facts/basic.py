@@ -242,16 +242,18 @@ def sending(connections: Flows) -> Stretches:
 
 
 @fact
-def gaps(flows: Flows, calls: Calls, nlm: Calls, captures: Captures) -> frozenset[frozenset[str]]:
+def gaps(flows: Flows, calls: Calls, nlm: Calls, captures: Captures, lossy: bool) -> frozenset[frozenset[str]]:
     """The pairs of hosts between which the captures lack something: what is not seen there may have happened.
 
-    A reply without its call is such a lack, but not where the capture of that vantage has just begun.
+    A reply without its call is such a lack, but not where the capture of that vantage has just begun. Datagrams have no
+    sequence numbers: where packets are missing anywhere, any of them may be.
     """
     orphans = (calls["state"] == "orphan") & ~calls.valid("duplicate_of")
     if orphans.any():
         orphans &= calls["time"] > begun(captures)[calls["vantage"]] + BEGINNING_S * SECOND
     lacking = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
     lacking |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
+    lacking |= lossy & flows["rpc"] & (flows["transport"] == "udp")
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
     tables = flows.where(lacking | one_way), calls.where(orphans), cut

@@ -59,8 +59,14 @@ class LockdLookups:
     """Lookups of clients' lockd ports by servers, at the clients' portmappers."""
 
     def __init__(
-        self, registrations: Registrations, nlm: Calls, span: Span | None, with_portmappers: frozenset[str]
+        self,
+        registrations: Registrations,
+        nlm: Calls,
+        span: Span | None,
+        with_portmappers: frozenset[str],
+        lossy: bool,
     ) -> None:
+        """`lossy`: the capture lost packets, and with them perhaps the lookup of any port."""
         lookups = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
         self.rows, self.span, self.seen = lookups, span, with_portmappers
         self.pairs = set(zip(lookups["asker"].tolist(), lookups["host"].tolist(), strict=True))
@@ -71,6 +77,7 @@ class LockdLookups:
         )
         served = delivered(nlm)
         self.known = set(zip(named["host"].tolist(), named["port"].tolist(), strict=True))
+        self.none_seen: Lookup = "unseen" if lossy else "never"
         self.known |= set(zip(served["server"].tolist(), served["server_port"].tolist(), strict=True))
 
     def of_attempt(self, attempt: Attempt) -> Lookup:
@@ -81,17 +88,17 @@ class LockdLookups:
         if ends in self.pairs or attempt.outcome != "refused":
             return self.of_port(*ends, attempt.port, attempt.first)
         asks_between = attempt.tries >= HAMMERING * max(1.0, attempt.seconds)
-        return "unseen" if asks_between and self.seen.isdisjoint(ends) else "never"
+        return "unseen" if asks_between and self.seen.isdisjoint(ends) else self.none_seen
 
     def of_port(self, server: str, client: str, port: int, time: int) -> Lookup:
         """Whether the server looked up a silent port before it called it."""
         if (client, port) in self.known:
             return "seen"
         if (server, client) in self.pairs:
-            return "never" if self.ports.meet((server, client), EARLIEST, time) else "unseen"
+            return self.none_seen if self.ports.meet((server, client), EARLIEST, time) else "unseen"
         captured = bool(self.seen & {server, client})
         late = self.span is not None and time - self.span.first > REBIND_S * SECOND
-        return "never" if captured and late else "unseen"
+        return self.none_seen if captured and late else "unseen"
 
 
 @fact
@@ -107,7 +114,7 @@ def failed_callbacks(
     with_portmappers: frozenset[str],
 ) -> tuple[CallbackFailure, ...]:
     """Failed callback steps in order of time, without those that succeeded later at the same port."""
-    questions = LockdLookups(registrations, nlm, span, with_portmappers)
+    questions = LockdLookups(registrations, nlm, span, with_portmappers, lossy)
     found = [
         *unanswered(nlm, roles, questions, lossy),
         *misdirected(locks, roles),

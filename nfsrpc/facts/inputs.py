@@ -117,6 +117,7 @@ class Inputs:
     last_seen_by_name: Mapping[str, LastSeen]
     coverage: Coverage
     silent_requests: Calls
+    silent_messages: Locks
     stalls: Calls
     stalled: Parts[Calls]
     served: Served

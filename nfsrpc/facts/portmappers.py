@@ -127,6 +127,7 @@ def portmappers(
     flows: Flows,
     registrations: Registrations,
     sending_pairs: frozenset[tuple[str, str]],
+    lossy: bool,
     span: Span | None,
 ) -> Portmappers:
     """The failures and answers of portmappers."""
@@ -142,7 +143,7 @@ def portmappers(
     failures = [
         *refused(attempts, sending_pairs),
         *datagrams(timed, copies, programs),
-        *hanging(timed, at_port, programs, span),
+        *hanging(timed, at_port, programs, lossy, span),
         *denials(denied.where(denied.valid("time"))),
     ]
     with_rpc = flows.where(flows["rpc"])
@@ -214,11 +215,15 @@ def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None
 
 
 def hanging(
-    calls: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None
+    calls: Calls, at_port: Flows, programs: Mapping[int, int | None], lossy: bool, span: Span | None
 ) -> Iterator[PortmapperFailure]:
-    """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge."""
+    """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge.
+
+    Where the capture lost packets, one that was not repeated had a reply, and so may the end of its connection be lost.
+    """
     tcp = calls["transport"] == "tcp"
     silent = (calls["state"] == "unanswered") & (calls["flags"] & CALL_ACKED != 0)
+    silent &= (calls["retransmits"] > 0) | (not lossy)
     again = np.maximum(at_port["c_retransmitted"], at_port["s_retransmitted"]) >= AGAIN
     late = (calls["latency_s"] >= LATE_S) & ~isin(calls["flow"], at_port["flow"][again])
     rows = calls.where(tcp & (silent | late))

@@ -1,7 +1,9 @@
 """Locks that waiting clients got only when they retried, of servers that sent them no callback.
 
 A server that grants a lock to a waiting client calls the client's lockd (facts/callbacks.py). Where it neither called
-nor tried to, the lock stays free until the client retries. How long is too long is for the rule to judge.
+nor tried to, the lock stays free until the client retries. How long is too long is for the rule to judge. Behind
+address translation a call comes from another address of the server, and goes to another one of the client: a grant of
+the same lock is the same wherever it goes, and who looks up a lock manager there may be that server.
 """
 
 from __future__ import annotations
@@ -9,10 +11,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
+from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import Roles, fact, listed, pairs_of
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.waiters import Waiter
 from nfsrpc.protocols.numbers import Prog
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows, Locks, Registrations
 from nfsrpc.wording import SECOND
 
@@ -24,7 +28,7 @@ class RetriedGrant(NamedTuple):
 
     waiter: Waiter
     free_s: float  # for so long the lock had been free; 0 without a release
-    is_unseen: bool  # the last holder, or what the server sent to the waiter, may be missing from the capture
+    is_unseen: bool  # the last holder, or what the server sent, may not be captured, or went to another address
 
 
 @fact
@@ -43,15 +47,40 @@ def retried_grants(
     locks: Locks,
     contacted_clients: frozenset[tuple[str, str]],
     gaps: frozenset[frozenset[str]],
+    registrations: Registrations,
+    roles: Roles,
 ) -> tuple[RetriedGrant, ...]:
     """The locks that clients got when they retried, where nothing shows that the server called the waiter."""
     called = {lock_of(waiter) for waiter in waiters if is_called(waiter, contacted_clients)}
     retried = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    free = free_for(retried, locks)
+    if not retried:
+        return ()
+    free, granted, lookups = free_for(retried, locks), granted_locks(locks), lookups_by_others(registrations, roles)
+
+    def is_called_elsewhere(row: Locks.Row) -> bool:
+        return (row.fh, row.oh, row.svid) in granted or lookups.meet(0, row.requested or NAT, row.granted or NAT)
+
     return tuple(
-        RetriedGrant(waiter, free[waiter.number], is_unseen(waiter, free[waiter.number], gaps))
-        for waiter in retried
+        RetriedGrant(waiter, free_s, is_unseen(waiter, free_s, gaps) or is_called_elsewhere(waiter.row))
+        for waiter, free_s in ((waiter, free[waiter.number]) for waiter in retried)
         if lock_of(waiter) not in called
+    )
+
+
+def granted_locks(locks: Locks) -> set[tuple[object, ...]]:
+    """The locks that callbacks granted, by file and owner: whatever addresses these came from and went to."""
+    called = locks.where(locks.valid("callback"))
+    return set(zip(*(called[name].tolist() for name in ("fh", "oh", "svid")), strict=True))
+
+
+def lookups_by_others(registrations: Registrations, roles: Roles) -> Stretches:
+    """When a host that is no lock client looked up the lock manager of one that is no server, nor a client of it."""
+    lookups = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
+    clients = {client for client, _ in roles.lock_pairs}
+    return Stretches.of(
+        (0, row.time, row.time)
+        for row in lookups.rows()
+        if row.asker not in clients and row.host not in roles.servers and roles.calling(row.asker, row.host) is None
     )
 
 

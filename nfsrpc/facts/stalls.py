@@ -62,6 +62,25 @@ def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span:
 
 
 @fact
+def silent_messages(locks: Locks, lossy: bool) -> Locks:
+    """Locks requested by LOCK_MSG to which no LOCK_RES came.
+
+    Not those whose result only the capture lost: as `silent_requests`, for results are calls of their own.
+    """
+    messages = locks.where((locks["procedure"] == "LOCK_MSG") & locks.valid("requested"))
+    rows = messages.where(messages["answer"] == "unanswered")
+    keep = (rows["polls"] > 0) | (rows["resends"] > 0)
+    if keep.all():
+        return rows
+    answered = messages.where(messages["answer"] == "answered")
+    results = Stretches((answered["client"], answered["server"]), answered["requested"])
+    once = np.flatnonzero(~keep & ~rows.valid("unlock"))
+    for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
+        keep[number] = not lossy and results.following((row.client, row.server), row.requested or NAT) is None
+    return rows.where(keep)
+
+
+@fact
 def stalls(requests: Calls, silent_requests: Calls) -> Calls:
     """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
     silent = isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False

@@ -26,7 +26,7 @@ from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import timer_of
-from nfsrpc.tables import Calls, Tallies
+from nfsrpc.tables import Calls, Flows, Tallies
 from nfsrpc.wording import SECOND
 
 NOT_ANSWERED = 255  # rpc_status of a call without a reply
@@ -42,6 +42,7 @@ class LockWaits(NamedTuple):
     exchanges: Calls
     answers: LockAnswers
     others: tuple[Stretches, Stretches]  # when other services answered, by server
+    hearing_udp: frozenset[str]  # servers whose lockd answered over UDP, which has no ACK: else it may be filtered
     unresolved: DnsQueries
     boots: Mapping[str, tuple[int, ...]]
     span: Span | None
@@ -66,6 +67,7 @@ class LockWaits(NamedTuple):
 def lock_waits(
     exchanges: Calls,
     counted_uses: Tallies,
+    flows: Flows,
     requests: Calls,
     stalls: Calls,
     stalled: Parts[Calls],
@@ -79,7 +81,9 @@ def lock_waits(
 ) -> LockWaits:
     """The lock requests that wait and reached their server, with the traffic around them."""
     elsewhere = [stray.call.exchange for stray in strays]
+    refused = flows["flow"][(flows["transport"] == "udp") & (flows["icmp"] > 0)]
     reached = requests.where(~not_delivered(requests, silent_since) & ~isin(requests["exchange"], elsewhere))
+    reached = reached.where((reached["state"] == "answered") | ~isin(reached["flow"], refused))
     waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
     # A lockd without statd grants, or gives whatever other answer the lock deserves. One that denies has asked it.
     waits = waits.where((waits["status"] != Nlm4Stats.DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
@@ -101,10 +105,18 @@ def lock_waits(
         exchanges=exchanges,
         answers=lock_answers,
         others=others,
+        hearing_udp=hearing_udp(exchanges, counted_uses) if len(waits) else frozenset(),
         unresolved=unresolved,
         boots=boots,
         span=span,
     )
+
+
+def hearing_udp(exchanges: Calls, sums: Tallies) -> frozenset[str]:
+    """Hosts whose lock manager answered over UDP."""
+    answered = exchanges.where((exchanges["prog"] == Prog.NLM) & (exchanges["state"] == "answered"))
+    tables = answered, sums.where(sums["prog"] == Prog.NLM)
+    return frozenset().union(*(set(table["server"][table["transport"] == "udp"].present()) for table in tables))
 
 
 def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
@@ -123,7 +135,7 @@ class Stall:
     def __init__(self, waits: LockWaits, server: str) -> None:
         self.server, self.unresolved, self.others = server, waits.unresolved, waits.others
         self.answers = waits.answers
-        self.boots = waits.boots.get(server, ())
+        self.boots, self.hears_udp = waits.boots.get(server, ()), server in waits.hearing_udp
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = affected(self.rows, waits.span)
         self.end = last_end(self.rows, waits.span) or NAT
@@ -132,6 +144,12 @@ class Stall:
     def span(self) -> tuple[int, int]:
         time, reply = self.rows["time"], self.rows["reply_time"]
         return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
+
+    @property
+    def acknowledged(self) -> str:
+        """The middle of a sentence: that the requests were acknowledged; empty where they went over UDP."""
+        them = "it" if len(self.rows) == 1 else "them"
+        return "" if (self.rows["transport"] == "udp").any() else f"acknowledged {them} and "
 
     @property
     def others_answered(self) -> str:
@@ -159,7 +177,8 @@ class Stall:
         """Whether a request waits so long; an open one must have reached a host whose statd does not wait for DNS."""
         if row.state == "answered":
             return row.latency_s is not None and row.latency_s >= minute_s
-        return (row.transport == "udp" or bool(row.flags & CALL_ACKED)) and not self.resolving
+        arrived = self.hears_udp if row.transport == "udp" else bool(row.flags & CALL_ACKED)
+        return arrived and not self.resolving
 
     @cached_property
     def locked_at_once(self) -> Stretches:

@@ -371,6 +371,7 @@ class Diagnosis:
     hypotheses: tuple[Hypothesis, ...] = ()  # of each cause, most probable first, where the decisive vantage is missing
     log: tuple[LogLine, ...] = ()  # lines to expect in the hosts' kernel logs, in order
     settings: Settings = DEFAULTS
+    off_the_wire: bool = False  # captures of loopbacks or without frames, which show no fault; locks pass between hosts
 
     @property
     def causes(self) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, code_type, isin
 from nfsrpc.decode import Columns, Decoded, joined, rows_of
 from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.continuations import Continuations, Sighted, continuations
-from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
+from nfsrpc.sessions.duplicates import TOLERANCE, Clocks, Places, Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
 from nfsrpc.sessions.timers import RESENDS
@@ -233,7 +233,34 @@ class Exchanges:
         later = self._later_sightings(same)
         counts = np.arange(len(self))
         counts[same[later]] = later
-        return np.where(same < 0, counts, counts[same])
+        counts = np.where(same < 0, counts, counts[same])
+        return self._with_parts(counts)
+
+    def _with_parts(self, counts: Array) -> Array:
+        """As `counts`, where a capture shows only the end of what another shows whole: a retransmission, or the reply.
+
+        It was begun while the call waited, or the first call was lost on the way to it.
+        """
+        raw = self.raw
+        rows = np.flatnonzero((counts == np.arange(len(self))) & (raw["time"] != NAT))
+        rows = rows[isin(raw["xid"][rows], raw["xid"][rows[raw["retransmits"][rows] > 0]])]
+        if not len(rows):
+            return counts
+        vantage = self.vantage[rows]
+        same, _ = group(*(raw[name][rows] for name in OF_REPLY), self.clocks.reference[vantage])
+        time, reply = (self.by_first_clock(raw[name][rows], vantage) for name in ("time", "reply_time"))
+        order = np.lexsort((time, same))
+        same, vantage, time, reply, rows = (column[order] for column in (same, vantage, time, reply, rows))
+        kind, called = self.kinds[0][rows], raw["call_frame"][rows] != 0
+        is_whole = called & (raw["reply_frame"][rows] != 0)
+        again = called[1:] & (kind[1:] == kind[:-1]) & (time[1:] <= reply[:-1] + TOLERANCE)
+        reply_alone = ~called[1:] & (np.abs(time[1:] - reply[:-1]) <= TOLERANCE)
+        is_part = (same[1:] == same[:-1]) & (vantage[1:] != vantage[:-1]) & is_whole[:-1]
+        begins = np.r_[True, ~(is_part & (again | reply_alone))]
+        found = counts.copy()
+        found[rows] = rows[np.maximum.accumulate(np.where(begins, np.arange(len(rows)), 0))]
+        result: Array = found[counts]
+        return result
 
     @cached_property
     def _continuations(self) -> Continuations | None:

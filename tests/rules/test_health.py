@@ -155,6 +155,10 @@ FINE: list[Story] = [
     lambda stage: granted_to_both(stage, 1.1),  # LCK009 judges that
     lambda stage: granted_to_both(stage, 0.5, kept=0.5),
     lambda stage: in_grace(stage, granted=True),
+    lambda stage: granted_by_calls(stage, 2),
+    lambda stage: called_back(stage, 0.9),
+    lambda stage: called_back(stage, 2, unlocks=True),
+    lambda stage: called_in_vain(stage, later=True),
 ]
 
 
@@ -204,6 +208,42 @@ def repeated(stage: Stage) -> None:
     for _ in range(3):
         stage.client.lock(stage.server, asynchronous=True).granted()
         stage.wait(10)
+
+
+def granted_by_calls(stage: Stage, calls: int) -> None:
+    """The server calls the waiter back so often, once per minute; its client accepts the lock each time."""
+    holder = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server).blocked()
+    holder.unlock().granted()
+    for _ in range(calls):
+        waiter.called_back()
+        stage.later(60)
+
+
+def called_back(stage: Stage, seconds: float, *, unlocks: bool = False) -> None:
+    """A grant by UDP is repeated, and the capture ends so long after it first came."""
+    holder = stage.client.lock(stage.server, transport="udp").granted()
+    waiter = stage.other.lock(stage.server, transport="udp").blocked()
+    holder.unlock().granted()
+    begun = stage.scenario.now
+    waiter.call_back(transport="udp")
+    if unlocks:
+        stage.wait(0.3)
+        waiter.unlock().granted()
+    stage.wait(seconds - (stage.scenario.now - begun) / 1e9)
+    stage.nfs()
+
+
+def called_in_vain(stage: Stage, *, later: bool = False) -> None:
+    """What a capture shows that began when the server's SYNs to a waiting client were dropped."""
+    stage.nfs(stage.other)
+    stage.server.syn(stage.other, LOCKD, resend=[1, 3])
+    stage.wait(20)
+    waiter = stage.other.lock(stage.server)
+    if later:
+        waiter.blocked().granted()
+    else:
+        waiter.granted()
 
 
 def no_result(stage: Stage) -> None:
@@ -266,7 +306,10 @@ DOUBTED: dict[str, Story] = {
     "1 blocking LOCK answered DENIED by 10.0.0.9": blocking_denied,
     "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_without_holder,
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
+    "10.0.0.9 sent one grant to 10.0.0.2 3 times although it was accepted": lambda stage: granted_by_calls(stage, 3),
     "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
+    "1 grant to 10.0.0.2 not answered yet when the capture ends": lambda stage: called_back(stage, 2),
+    "10.0.0.9 tried to call 10.0.0.2 back: SYNs are dropped, port 32803, 3 tries": called_in_vain,
     "a portmapper named the port of lockd or statd only after 5.1 s": lambda stage: named_late(stage, 5.1),
     "a notice of a reboot of 10.0.0.9 to 10.0.9.9 was sent 3 times and not answered": lambda stage: notice_unanswered(
         stage, 2

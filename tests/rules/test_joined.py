@@ -146,3 +146,15 @@ def test_healthy_only_where_all_are() -> None:
     )
     assert [each.rule for each in mixed.clear] == ["NET001"]
     assert joined([unknown, unknown]).verdict.summary == unknown.verdict.summary
+
+
+def test_captures_of_loopbacks_leave_the_verdict_to_the_others() -> None:
+    healthy = diagnosis()
+    unknown = Diagnosis(Verdict(None, "cannot-tell", "Cannot tell whether locks work: no lock requests were captured."))
+    loopback = Diagnosis(unknown.verdict, off_the_wire=True)
+    assert joined([healthy, loopback]).verdict == healthy.verdict
+    assert joined([unknown, loopback]).verdict == unknown.verdict
+    assert joined([loopback, loopback]).verdict == unknown.verdict
+    assert joined([healthy, unknown, loopback]).verdict.state == "cannot-tell"
+    assert joined([loopback, healthy, healthy]).verdict.summary.startswith("No fault in 2 groups of captures")
+    assert [joined(parts).off_the_wire for parts in ([loopback, loopback], [healthy, loopback])] == [True, False]

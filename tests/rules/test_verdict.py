@@ -409,3 +409,57 @@ def test_while_a_capture_goes_on_nothing_is_said_to_be_final() -> None:
     assert diagnosis.verdict.causes[0].summary == diagnosis.verdict.summary
     late = found("LCK002")
     assert so_far(Diagnosis(fault([late], []), (late,))).findings == (late,)
+
+
+# The wire of a host and its loopback in files of their own, whose clocks no message compares
+
+
+def with_a_loopback(stage: Stage) -> list[bytes]:
+    """What a server exchanges with a client, and over its loopback, captured at once by two tcpdumps."""
+    stage.monitored(stage.server, stage.client)
+    stage.client.lock(stage.server).granted().unlock().granted()
+    return both(stage)
+
+
+def both(stage: Stage) -> list[bytes]:
+    return [stage.wire(stage.server), stage.scenario.capture(stage.server, "lo")]
+
+
+def test_a_loopback_without_a_fault_leaves_the_verdict_to_the_wire() -> None:
+    captures = with_a_loopback(Stage())
+    alone, loopback = (diagnosed(capture).verdict for capture in captures)
+    assert (alone.state, loopback.state) == ("healthy", "cannot-tell")
+    assert diagnosed(captures).verdict == alone == diagnosed(captures[::-1]).verdict
+
+
+def test_so_does_a_capture_without_a_frame() -> None:
+    wire, loopback = with_a_loopback(Stage())
+    assert diagnosed([wire, loopback[:24]]).verdict == diagnosed(wire).verdict
+
+
+def test_not_so_where_the_loopback_speaks_against_locks() -> None:
+    stage = Stage()
+    with_a_loopback(stage)
+    stage.server.call(stage.server, "nsm1", "NULL")
+    stage.later(30)
+    stage.statd_asked(stage.server, 1, STATD)
+    verdict = diagnosed(both(stage)).verdict
+    assert verdict.state == "cannot-tell"
+    assert "of 2 groups of captures 1 is healthy" in verdict.summary
+
+
+def test_nor_where_a_wire_without_lock_requests_is_the_other() -> None:
+    stage, other = Stage(), Stage()
+    other.wait(500)
+    other.scenario.xids = iter(range(1, 100))
+    other.nfs()
+    verdict = diagnosed([with_a_loopback(stage)[0], other.wire()]).verdict
+    assert verdict.state == "cannot-tell"
+    assert "no lock requests were captured; of 2 groups of captures 1 is healthy" in verdict.summary
+
+
+def test_nor_where_the_other_holds_frames_that_are_not_read() -> None:
+    """Most likely a wire, of which nothing is known."""
+    wire, loopback = with_a_loopback(Stage())
+    unknown = loopback[:20] + struct.pack("<I", 147) + loopback[24:]
+    assert diagnosed([wire, unknown]).verdict.state == "cannot-tell"

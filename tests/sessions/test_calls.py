@@ -15,6 +15,7 @@ from nfsrpc.tables import TABLES
 from tests.records import records_of
 from tests.scenario import Scenario, handle
 from tests.sessions.conftest import Read
+from tests.wire import shifted
 
 
 class Pair:
@@ -115,6 +116,94 @@ def test_programs_count_and_time(pair: Pair, tables: Read) -> None:
     assert (row.program, row.vers, row.procedure, row.calls, row.replies) == ("nlm", 4, "LOCK", 8, 7)
     assert (row.unanswered, row.undecided, row.retransmits, row.duplicates, row.errors) == (0, 1, 2, 0, 2)
     assert (row.p50, row.p95, row.p99, row.max) == (1.0, 4.0, 4.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("since", "parts"),
+    [(-5.0, 1), (5.0, 1), (40.0, 1), (65.0, 0)],
+    ids=["both show all", "from the first retransmission on", "the reply alone", "nothing of it"],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_capture_that_is_begun_while_a_call_waits_shows_a_part_of_it(
+    pair: Pair, tables: Read, since: float, parts: int, order: int
+) -> None:
+    pair.go_on(10)
+    pair.go_on(0.1)
+    begun = (pair.s.now - pair.s.packets()[0].time) / 1e9
+    pair.client.lock(pair.server).granted(after=61.6, resent=[10.2, 31.7])
+    for _ in range(3):
+        pair.go_on(5)
+    captures = [pair.s.capture(pair.server), pair.s.capture(pair.client, since=begun + since)]
+    read = tables(**dict(zip("ab", captures[::order], strict=True)))
+    calls = read["calls"]
+    locks = calls.where((calls["procedure"] == "LOCK") | (calls["state"] == "orphan"))
+    (whole,) = locks.where(~locks.valid("duplicate_of")).rows()
+    assert (whole.latency_s, whole.retransmits) == (61.6, 2)
+    assert locks["duplicate_of"][locks.valid("duplicate_of")].tolist() == [whole.exchange] * parts
+    assert len(read["locks"]) == 1
+
+
+def test_a_call_that_is_lost_on_the_way_to_a_capture_is_one_with_its_retransmission(pair: Pair, tables: Read) -> None:
+    for _ in range(3):
+        pair.go_on(1)
+    pair.s.wait(1)
+    frame = len(pair.s.packets()) + 1
+    pair.client.lock(pair.server, transport="udp").granted(after=20.0, resent=[10.2])
+    read = tables(client=pair.s.capture(pair.client), server=pair.s.capture(pair.server, lost=[frame]))
+    calls = read["calls"].where(read["calls"]["procedure"] == "LOCK")
+    assert calls["latency_s"].round(1).tolist() == [20.0, 9.8]
+    assert calls.valid("duplicate_of").tolist() == [False, True]
+
+
+def test_a_reply_alone_long_after_that_of_another_call_with_the_same_number_is_none_of_it(
+    pair: Pair, tables: Read
+) -> None:
+    pair.client.lock(pair.server, xid=5).granted(after=20.0, resent=[10.2])
+    first = pair.s.capture(pair.server, "any", link="sll2")
+    pair.s.wait(5)
+    frames = len(pair.s.packets())
+    pair.client.lock(pair.server, xid=5).granted(after=0.01)
+    second = pair.s.capture(pair.server, "any", link="sll2", lost=range(frames + 2))
+    calls = tables(first=first, second=second)["calls"]
+    assert [(row.state, row.duplicate_of) for row in calls.rows()] == [("answered", None), ("orphan", None)]
+
+
+def test_two_calls_of_one_capture_are_two(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server, xid=5).granted(after=20.0, resent=[10.2])
+    pair.s.wait(1)
+    pair.client.lock(pair.server, xid=5).granted()
+    read = tables(all=pair.s.capture(pair.server), none=pair.s.capture(pair.server, until=0))
+    assert int((~read["calls"].valid("duplicate_of")).sum()) == 2
+
+
+@pytest.mark.parametrize("seconds", [0, 40, -40])
+def test_a_call_without_a_reply_is_no_whole_of_which_others_show_a_part(pair: Pair, tables: Read, seconds: int) -> None:
+    """What has no reply has no time of it either, by whatever clock."""
+    pair.go_on(1)
+    pair.s.wait(1)
+    frame = len(pair.s.packets()) + 1
+    pair.client.lock(pair.server, xid=5, transport="udp").unanswered(resend=[10.2])
+    for _ in range(3):
+        pair.go_on(20)
+    first = pair.s.capture(pair.server)
+    pair.client.lock(pair.server, xid=5, transport="udp").granted()
+    second = pair.s.capture(pair.client, lost=[frame, frame + 1])
+    calls = tables(a=shifted(second, seconds), b=first)["calls"]
+    locks = calls.where((calls["procedure"] == "LOCK") & ~calls.valid("duplicate_of"))
+    assert sorted(locks["state"].tolist()) == ["answered", "unanswered"]
+
+
+@pytest.mark.parametrize(("after", "count"), [(2.9, 1), (3.1, 2)])
+def test_a_call_with_the_same_number_well_after_the_reply_is_another(
+    pair: Pair, tables: Read, after: float, count: int
+) -> None:
+    lock = pair.client.lock(pair.server, xid=5).granted(after=20.0, resent=[10.2])
+    first = pair.s.capture(pair.server, "any", link="sll2")
+    begun = (lock.time - pair.s.packets()[0].time) / 1e9 + 20.5
+    pair.s.wait(after)
+    pair.client.lock(pair.server, xid=5).granted(after=0.01)
+    calls = tables(first=first, second=pair.s.capture(pair.server, "any", link="sll2", since=begun))["calls"]
+    assert int((~calls.valid("duplicate_of")).sum()) == count
 
 
 def test_two_vantages_are_one_call(pair: Pair, tables: Read) -> None:

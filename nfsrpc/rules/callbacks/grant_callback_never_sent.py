@@ -10,7 +10,8 @@ Why it matters
 Not flagged when
     The server tries and fails (CBK001). Others had the lock in between. The capture would not show calls of the server
     to the waiter, or a retry was answered BLOCKED after the release, so that a holder is not captured: then it cannot
-    be told.
+    be told. Nor where addresses are translated: the same lock is granted to another address, or a host that is neither
+    client nor server in the capture looks up the lockd of another such host meanwhile.
 
 How to confirm
     On the server, a capture of all that it sends to the waiting client while the holder unlocks.

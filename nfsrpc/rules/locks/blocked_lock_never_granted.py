@@ -8,8 +8,9 @@ Why it matters
     The application hangs on a lock that no client has.
 
 Not flagged when
-    Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, does
-    not show the holder, or is that of the client alone for so long: cannot tell.
+    Another owner holds the range meanwhile (LCK011). The client gave up, or unlocked since. The capture lost packets
+    between the two, shows a grant that reached the client and not how it answered, does not show the holder, or is
+    that of the client alone for so long: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
@@ -30,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import lacks
+from nfsrpc.facts.callbacks import delivered
 from nfsrpc.facts.waiters import Waiter, held_by_others, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
@@ -56,12 +58,17 @@ def check(
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
+    blocked = times_blocked(nlm) if free else {}
+    free = [waiter for waiter in free if not is_later(waiter.row.unlock, waiter, blocked)]
     left = [waiter for waiter, other in zip(free, held_by_others(locks, free), strict=True) if not other]
-    stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
-    blocked = times_blocked(nlm) if stuck else {}
+    sure = [waiter for waiter in left if not lacks(gaps, waiter.row)]
+    reached = set(delivered(nlm)["exchange"].tolist()) if sure else set()
+    stuck = [waiter for waiter in sure if not is_later(grant_without_answer(waiter.row, reached), waiter, blocked)]
     for waiter in stuck:
         yield finding(waiter, blocked_again(blocked, waiter))
-    if left and not stuck:
+    if sure and not stuck:
+        yield RULE.cannot_tell("a grant reached the client that waits, and its answer (GRANTED_RES) is not captured")
+    elif left and not stuck:
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
     elif any(waiter.holder is None for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
@@ -75,10 +82,26 @@ def times_blocked(nlm: Calls) -> Mapping[int, int]:
     return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
 
 
+def last_blocked(blocked: Mapping[int, int], waiter: Waiter) -> int | None:
+    """When the waiter's last LOCK was sent, if it was answered BLOCKED."""
+    exchange = waiter.row.last_exchange
+    return None if exchange is None else blocked.get(exchange)
+
+
+def is_later(time: int | None, waiter: Waiter, blocked: Mapping[int, int]) -> bool:
+    """Whether something happened after the waiter's last LOCK: a client that waits goes on to retry."""
+    last = last_blocked(blocked, waiter)
+    return time is not None and last is not None and time > last
+
+
+def grant_without_answer(row: Locks.Row, reached: set[int]) -> int | None:
+    """When the waiter was called back by a grant that reached it, and to which no result is captured."""
+    return row.callback if row.callback_exchange in reached and row.callback_status is None else None
+
+
 def blocked_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
     """Whether the server answers BLOCKED after the release: another holder, not in the capture, may have the lock."""
-    exchange = waiter.row.last_exchange
-    last = None if exchange is None else blocked.get(exchange)
+    last = last_blocked(blocked, waiter)
     released = None if waiter.holder is None else waiter.holder.released
     return last is not None and released is not None and last > released
 

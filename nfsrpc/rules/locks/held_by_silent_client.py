@@ -70,15 +70,18 @@ def check(
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     behind = Parts(locks.take(stood_behind), "held_by")
-    seen_until, unsure = coverage.ends(locks), False
+    seen_until, unsure, lost = coverage.ends(locks), False, False
     for number, holder in holders.items():
-        if holder.state not in ("held", "releasing") or lacks(gaps, holder):
+        if holder.state not in ("held", "releasing"):
             continue
         victims = [row for row in behind[number].rows() if row.requested is not None]
         since = [row.requested for row in victims if row.requested is not None]
         waits = zip(since, victims, strict=True)
         ends = [start + round((row.wait_s or 0) * SECOND) for start, row in waits if not row.granted]
         if not ends or max(ends) - min(since) < wait_s * SECOND:
+            continue
+        if lacks(gaps, holder):
+            lost = True
             continue
         until = min(max(ends), int(seen_until[number]))
         if until - min(since) >= wait_s * SECOND and silent_s(last_seen_by_name, holder.client, until) >= silence_s:
@@ -87,6 +90,8 @@ def check(
             unsure |= until < max(ends)
     if unsure:
         yield RULE.cannot_tell("no capture that shows the holder with its server goes on while others wait")
+    if lost:
+        yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
     if not len(stood_behind) and locks.valid("blocked").any():
         yield RULE.cannot_tell("the holders of the locks that others wait for are not in the capture")
 

@@ -35,6 +35,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from nfsrpc.columns import number_of
+from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, Waiter, held_by_others, proof, silent_s
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -59,6 +60,7 @@ def check(
     waiters: tuple[Waiter, ...],
     locks: Locks,
     last_seen_by_name: Mapping[str, LastSeen],
+    gaps: frozenset[frozenset[str]],
     *,
     wait_s: float = 5.0,
     long_s: float = 60.0,
@@ -71,7 +73,7 @@ def check(
     waiting = [
         wait
         for wait in waits
-        if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen_by_name, silence_s))
+        if wait.seconds >= wait_s and not is_gone(wait.waiter, last_seen_by_name, gaps, silence_s)
     ]
     for (server, file), group in groupby(sorted(waiting, key=file_of), key=file_of):
         yield finding(server, file, list(group), long_s)
@@ -101,11 +103,14 @@ def file_of(wait: ContendedWait) -> tuple[str, str]:
     return wait.waiter.row.server, wait.waiter.row.file
 
 
-def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float) -> bool:
-    """Whether the holder's host is silent and the lock was never released, as long as captures show the host."""
+def is_gone(
+    waiter: Waiter, last_seen: Mapping[str, LastSeen], gaps: frozenset[frozenset[str]], silence_s: float
+) -> bool:
+    """Whether the holder's host is silent and never released the lock (LCK010), as long as captures show the host."""
     holder = waiter.holder
     return (
         holder is not None
+        and not lacks(gaps, holder)
         and holder.released is None
         and waiter.row.granted is None
         and silent_s(last_seen, holder.client, min(waiter.end, waiter.seen_until)) >= silence_s

@@ -12,6 +12,7 @@ Why it matters
 Not flagged when
     The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: cannot
     tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
+    One that is never repeated had its result where the client unlocks it or goes on with other locks.
     Where captures whose clocks cannot be compared show the server with all of these clients (CAP007), it is likely.
 
 How to confirm
@@ -61,6 +62,7 @@ GRANTED_OTHERWISE = ("callback", "late-reply")
 def check(
     nlm: Calls,
     silent_requests: Calls,
+    silent_messages: Locks,
     locks: Locks,
     loopbacks: frozenset[str],
     span: Span | None,
@@ -72,14 +74,15 @@ def check(
         table.where(isin(table["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & ~isin(table["exchange"], granted))
         for table in (nlm, silent_requests)
     )
-    without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
-    called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
-    polls = dict(zip(without_result["exchange"].tolist(), without_result["polls"].tolist(), strict=True))
+    called = nlm.where(isin(nlm["exchange"], silent_messages["exchange"]))
+    polls = dict(zip(silent_messages["exchange"].tolist(), silent_messages["polls"].tolist(), strict=True))
     results = Parts(nlm.where(nlm["proc"] == NlmProc.LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
+    without_result = (locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG") & locks.valid("requested")
     undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
+    undecided += int(without_result.sum()) - len(silent_messages)
     if undecided:
         yield RULE.cannot_tell(f"the capture does not hold what followed {several(nlm.counted(undecided), 'LOCK')}")
 

@@ -38,7 +38,7 @@ from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Flows, Locks, Monitors
-from nfsrpc.wording import SECOND, clock_time, named
+from nfsrpc.wording import NAME_CUT, SECOND, clock_time, named
 
 RULE = Rule(
     "MON006",
@@ -114,8 +114,8 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
         host=host,
         title=f"{host} announced a reboot and did not reboot" if false else f"{host} announced a reboot",
         explanation=(
-            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {first.mon_name}, state "
-            f"{first.nsm_state}). {outcome}"
+            f"{host} notified {named(peers)} at {clock_time(times[0])} "
+            f"(SM_NOTIFY {', '.join(filter(None, known(first)))}). {outcome}"
         ),
         clients=peers,
         count=notices.count,
@@ -135,12 +135,18 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
 
 def from_downcalls(rows: list[Monitors.Row]) -> Finding:
     row = rows[0]
+    name, state = known(row)
     return RULE.finding(
         host=row.peer,
-        title=f"statd of {row.host} reported a reboot of {row.mon_name} to lockd",
-        explanation=f"statd of {row.host} made a downcall to its lockd about {row.mon_name} (state {row.nsm_state}).",
+        title=f"statd of {row.host} reported a reboot of {name} to lockd",
+        explanation=f"statd of {row.host} made a downcall to its lockd about {name}{state and f' ({state})'}.",
         count=number_of(rows),
         first=row.time,
         last=rows[-1].time,
         evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
     )
+
+
+def known(row: Monitors.Row) -> tuple[str, str]:
+    """The host that a notice or a downcall names, and a clause on its state, as far as they were captured."""
+    return row.mon_name or NAME_CUT, "" if row.nsm_state is None else f"state {row.nsm_state}"

@@ -50,7 +50,7 @@ from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.tables import Locks, Monitors
-from nfsrpc.wording import NAMED, SECOND, duration, named, several
+from nfsrpc.wording import NAME_CUT, NAMED, SECOND, duration, named, several
 
 RULE = Rule(
     "MON005",
@@ -191,7 +191,11 @@ def not_reclaimed(notice: LatestNotice, seen: bool) -> Finding:
         last=row.time,
         evidence=(
             Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
-            Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}, and no reclaim after it"),
+            Evidence(
+                row.capture,
+                row.frame,
+                f"SM_NOTIFY {row.mon_name or NAME_CUT} from {row.asker}, and no reclaim after it",
+            ),
         ),
         remedy=(
             remark("restart what holds these locks.", on="{host}", host=row.host),
@@ -209,7 +213,7 @@ def not_reclaimed(notice: LatestNotice, seen: bool) -> Finding:
 def no_action(row: Monitors.Row, seen: bool) -> str:
     """A sentence on a notice that was answered and had no effect."""
     nothing = "made no downcall to its lockd" if seen else "no effect of it is seen"
-    return f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
+    return f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name or NAME_CUT}) and {nothing}."
 
 
 def joined(*sentences: str) -> str:

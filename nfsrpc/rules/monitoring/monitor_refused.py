@@ -38,7 +38,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import duration, named, several
+from nfsrpc.wording import NAME_CUT, duration, named, several
 
 RULE = Rule(
     "MON001",
@@ -69,7 +69,7 @@ def check(
 
 def finding(host: str, rows: Monitors, victims: Affected, client: bool) -> Finding:
     first = rows.row(0)
-    names = named({name for name in rows["mon_name"].tolist() if name})
+    names = named(rows["mon_name"].present()) or NAME_CUT
     time = first.time if first.time != NAT else None
     return RULE.finding(
         host=host,
@@ -83,7 +83,7 @@ def finding(host: str, rows: Monitors, victims: Affected, client: bool) -> Findi
         first=time,
         last=rows.row(len(rows) - 1).time,
         evidence=(
-            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name or NAME_CUT}"),
             Evidence.of(first.reply_capture, first.reply_frame, "STAT_FAIL"),
             *longest_waits(victims.rows, 1),
         ),

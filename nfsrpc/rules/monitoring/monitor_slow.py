@@ -43,7 +43,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import SECOND, duration, named, several
+from nfsrpc.wording import NAME_CUT, SECOND, duration, named, several
 
 RESOLVER_S = 5.0  # statd's resolver asks the next time after this
 
@@ -91,7 +91,7 @@ def so_far(rows: Monitors, span: Span | None) -> Array:
 def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affected, dns: list[Evidence]) -> Finding:
     longest = float(waits.max())
     worst = rows.row(int(np.argmax(waits)))
-    names = named({name for name in rows["mon_name"].tolist() if name})
+    names = named(rows["mon_name"].present()) or NAME_CUT
     because = "Its DNS queries got no answer meanwhile." if dns else "Most often it waits for DNS."
     agreed = worst.reply_frame is not None
     length = f"up to {duration(longest)}" if agreed else f"{duration(longest)} or more"
@@ -107,7 +107,7 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affecte
         first=int(rows["time"].min()),
         last=last,
         evidence=(
-            Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name}"),
+            Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name or NAME_CUT}"),
             *dns,
             *(
                 (Evidence.of(worst.reply_capture, worst.reply_frame, f"agreed, after {duration(longest)}"),)

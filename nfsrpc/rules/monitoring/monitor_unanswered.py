@@ -47,7 +47,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import SECOND, duration, named, several
+from nfsrpc.wording import NAME_CUT, SECOND, duration, named, several
 
 RULE = Rule(
     "MON003",
@@ -133,7 +133,7 @@ def last_of(rows: Monitors) -> int:
 
 def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
-    names = named({name for name in rows["mon_name"].tolist() if name})
+    names = named(rows["mon_name"].present()) or NAME_CUT
     late = f"; one answer came after {duration(first.latency_s)}" if first.latency_s is not None else ""
     replied = first.reply_frame is not None
     hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it runs and hangs."
@@ -151,7 +151,7 @@ def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], s
         first=first.time,
         last=last_of(rows),
         evidence=(
-            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name or NAME_CUT}"),
             *dns,
             *((Evidence.of(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
             *longest_waits(victims.rows, 2),

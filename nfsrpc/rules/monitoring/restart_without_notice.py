@@ -9,7 +9,8 @@ Why it matters
 
 Not flagged when
     The server sends its notices, from whatever address, or a client reclaims. No lock was held over the restart. The
-    capture lost packets, does not show who held the locks before the restart, or ended before it: cannot tell.
+    capture lost packets, cuts requests before they say whether they reclaim, does not show who held the locks before
+    the restart, or ended before it: cannot tell.
 
 How to confirm
     On the server: uptime -s against systemctl show -p ActiveEnterTimestamp nfs-server.
@@ -37,6 +38,7 @@ from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
@@ -82,6 +84,8 @@ def check(
             continue
         elif lossy:
             yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
+        elif (denied["flags"] & CALL_CUT != 0).any():
+            yield RULE.cannot_tell(f"whether clients of {server} reclaim is cut off (snap length)")
         elif len(seen := lost.where(coverage.ends(lost) >= first)):
             yield finding(server, denied, seen, first, server in with_portmappers)
         else:

@@ -18,9 +18,10 @@ Not flagged when
     and serves no locks (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's
     loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
-    From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
-    lockd answered a later request meanwhile, or held its reply back until the range was released; statd was named
-    meanwhile, or in a capture whose clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does
+    From the wire: NFS waits as well, the lock request was not even acknowledged (over UDP: lockd answered nothing over
+    UDP, or ICMP says that it is unreachable), or was answered from another address; lockd answered a later request
+    meanwhile, or held its reply back until the range was released; statd was named meanwhile, or in a capture whose
+    clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does
     not answer the server. The server boots; but a request that was sent after its notice and waits for just as long as
     Linux looks for statd is flagged.
 
@@ -182,8 +183,7 @@ def likely_finding(stall: Stall) -> Finding:
         title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
             f"{several(rows.count, 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
-            f"lockd, which acknowledged {'it' if len(rows) == 1 else 'them'} and answered no later request"
-            f"{stall.others_answered}. "
+            f"lockd, which {stall.acknowledged}answered no later request{stall.others_answered}. "
             "A server whose lockd looks for a statd that is not registered does this. The proof, lockd asking its own "
             "portmapper, passes over the server's loopback, which was not captured."
         ),

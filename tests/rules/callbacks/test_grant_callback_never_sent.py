@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.rules.callbacks.handover import dropped, polled, waits
 from tests.rules.stage import (
     CLIENT,
@@ -15,6 +17,7 @@ from tests.rules.stage import (
     quiet,
     threshold,
 )
+from tests.scenario import Host, LockRequest
 
 
 @fires("CBK003", host=SERVER, certainty="likely")
@@ -47,6 +50,69 @@ def test_both_sides_of_a_nat(stage: Stage) -> list[bytes]:
     for waiter in (inside, stage.other):
         waiter.lock(stage.server, svid=7).granted()
     return [stage.wire()]
+
+
+# Within a pod: its server has another address outside, and so has the pod itself
+
+POD, NODE, REAL = "10.244.6.11", "10.0.1.7", "10.0.1.9"
+
+
+def in_a_pod(stage: Stage, call: Callable[[Host, Host, LockRequest], object]) -> bytes:
+    """`call` is what the server's real address sends to the node's, when the lock is free."""
+    pod, node, real = stage.scenario.host(POD, name="pod"), stage.scenario.host(NODE), stage.scenario.host(REAL)
+    holder = stage.client.lock(stage.server).granted()
+    waiter = pod.lock(stage.server, svid=7).blocked()
+    stage.wait(10)
+    holder.unlock().granted()
+    call(real, node, waiter)
+    stage.wait(20)
+    pod.lock(stage.server, svid=7).granted()
+    return stage.wire()
+
+
+@fires("CBK003", host=SERVER, clients=(POD,))
+def test_a_pod_that_is_not_called(stage: Stage) -> bytes:
+    return in_a_pod(stage, lambda real, node, waiter: None)
+
+
+@cannot_tell("CBK003")
+def test_a_pod_whose_node_is_called_about_that_lock(stage: Stage) -> bytes:
+    def call(real: Host, node: Host, waiter: LockRequest) -> None:
+        grant = {"cookie": real.cookie(), "exclusive": True, "alock": waiter.args["alock"]}
+        real.call(node, "nlm4", "GRANTED_MSG", **grant).reply()
+
+    return in_a_pod(stage, call)
+
+
+@fires("CBK003", host=SERVER)
+def test_a_pod_whose_node_is_called_about_another_lock(stage: Stage) -> bytes:
+    def call(real: Host, node: Host, waiter: LockRequest) -> None:
+        grant = {"cookie": real.cookie(), "exclusive": True, "alock": waiter.args["alock"] | {"oh": b"other"}}
+        real.call(node, "nlm4", "GRANTED_MSG", **grant).reply()
+
+    return in_a_pod(stage, call)
+
+
+@cannot_tell("CBK003", command=True)
+def test_a_pod_whose_node_is_looked_up(stage: Stage) -> bytes:
+    """Who looks up a lock manager, and is neither server nor client here, may be the server."""
+    return in_a_pod(stage, lambda real, node, waiter: real.getport(node, "nlm4"))
+
+
+@fires("CBK003", host=SERVER)
+def test_a_monitoring_system_that_asks_the_server_is_no_callback(stage: Stage) -> bytes:
+    return in_a_pod(stage, lambda real, node, waiter: real.getport(stage.server, "nlm4"))
+
+
+@fires("CBK003", host=SERVER)
+def test_a_client_that_asks_another_server_is_no_callback(stage: Stage) -> bytes:
+    return in_a_pod(stage, lambda real, node, waiter: stage.client.getport(node, "nlm4", port=0))
+
+
+@fires("CBK003", host=SERVER, clients=(POD,))
+def test_a_server_that_calls_another_of_its_clients_back(stage: Stage) -> bytes:
+    stage.other.lock(stage.server, "/srv/other").granted()
+    return in_a_pod(stage, lambda real, node, waiter: stage.server.getport(stage.other, "nlm4"))
 
 
 @quiet("CBK003")

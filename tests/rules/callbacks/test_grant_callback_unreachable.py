@@ -165,6 +165,20 @@ def test_a_port_that_no_portmapper_named_where_questions_would_be_seen(stage: St
     return stage.wire(stage.server)
 
 
+@pytest.mark.parametrize("refused", [True, False], ids=["refuses", "drops"])
+@pytest.mark.parametrize("lossy", [False, True])
+def test_where_packets_are_missing_the_lookup_may_be_one_of_them(refused: bool, lossy: bool) -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "nlm4")
+    called_at_a_fixed_port(stage, refused=refused, before_s=60)
+    frame = stage.frames() + 1
+    stage.nfs(stage.other)
+    stage.later(1, stage.other)
+    lost = stage.scenario.capture(stage.server, lost=[frame + 4] if lossy else [])
+    (found,) = findings(asked("CBK001", lost))
+    assert (found.host, found.certainty) == ((OTHER, "likely") if lossy else (SERVER, "certain"))
+
+
 def test_who_held_the_lock_is_not_blamed_for_a_callback_that_the_server_misdirects() -> None:
     stage = Stage()
     waits(stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.rules.locks.scenes import a_part_is_released, retries, waits_behind
 from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet, threshold
+from tests.scenario import LockRequest
 
 
 @fires("LCK003", host=SERVER, clients=(OTHER,), certainty="certain")
@@ -84,4 +85,62 @@ def test_the_client_has_it_when_it_retries(stage: Stage) -> bytes:
     stage.later(35)
     stage.other.lock(stage.server).granted()
     stage.later(5)
+    return stage.wire()
+
+
+def waits(stage: Stage) -> LockRequest:
+    """Another one waits for the lock until it is free."""
+    first = stage.client.lock(stage.server)
+    first.granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.wait(2)
+    first.unlock().granted()
+    return waiter
+
+
+def called_back(stage: Stage) -> LockRequest:
+    """The grant reaches the waiter's lockd, and its GRANTED_RES is not captured."""
+    waiter = waits(stage)
+    waiter.call_back().reply()
+    return waiter
+
+
+@cannot_tell("LCK003")
+def test_how_the_client_answered_the_grant_is_not_captured(stage: Stage) -> bytes:
+    called_back(stage)
+    stage.later(40)
+    return stage.wire()
+
+
+@fires("LCK003", host=SERVER, certainty="likely")
+def test_a_client_that_retries_did_not_take_the_grant(stage: Stage) -> bytes:
+    called_back(stage)
+    retries(stage, 2)
+    return stage.wire()
+
+
+@fires("LCK003", host=SERVER, certainty="certain")
+def test_a_grant_that_gets_no_reply_did_not_reach_the_client(stage: Stage) -> bytes:
+    waiter = waits(stage)
+    waiter.call_back().unanswered(resend=[10])
+    stage.later(40)
+    return stage.wire()
+
+
+@quiet("LCK003")
+def test_a_client_that_unlocks_does_not_wait(stage: Stage) -> bytes:
+    waiter = called_back(stage)
+    stage.later(10)
+    waiter.unlock().granted()
+    stage.later(40)
+    return stage.wire()
+
+
+@fires("LCK003", host=SERVER)
+def test_a_client_that_unlocks_and_retries_waits(stage: Stage) -> bytes:
+    """Another thread closes the file: its locks go, and a request of the same owner waits on."""
+    waits(stage).unlock().granted()
+    stage.later(5)
+    retries(stage, 2)
     return stage.wire()

@@ -255,3 +255,16 @@ def test_a_holder_that_did_not_reclaim_after_its_servers_notice_has_lost_its_loc
     assert (found.host, found.certainty) == ((SERVER, "certain") if reclaimed else (CLIENT, "likely"))
     assert (f"{CLIENT} did not reclaim the lock" in found.explanation) != reclaimed
     assert found.clients == (CLIENT, OTHER)
+
+
+@cannot_tell("LCK009")
+def test_an_unlock_by_datagram_may_be_among_the_packets_that_a_capture_lost(stage: Stage) -> bytes:
+    """Over UDP nothing shows what is missing; here a connection of another client does."""
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server, transport="udp").granted()
+    stage.wait(10)
+    frame = stage.frames() + 1
+    stage.nfs(stage.other)
+    stage.other.lock(stage.server).granted()
+    stage.later(5, stage.other)
+    return stage.wire(lost=[frame + 1])

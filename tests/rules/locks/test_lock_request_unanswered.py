@@ -309,3 +309,50 @@ def test_a_lock_that_is_taken_again_with_another_cookie(stage: Stage) -> bytes:
         stage.later(10)
     stage.client.lock(stage.server, "/srv/other").granted()
     return stage.wire()
+
+
+def lost_result(stage: Stage) -> LockRequest:
+    """A LOCK_MSG over UDP whose LOCK_RES the capture lacks; it is not repeated."""
+    return LockRequest.of(stage.client.lock(stage.server, asynchronous=True, transport="udp").reply())
+
+
+@cannot_tell("LCK001")
+def test_a_result_that_only_the_capture_lost_before_an_unlock(stage: Stage) -> bytes:
+    lock = lost_result(stage)
+    stage.later(5)
+    lock.unlock().granted()
+    stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("LCK001")
+def test_a_result_that_only_the_capture_lost_before_other_locks(stage: Stage) -> bytes:
+    lost_result(stage)
+    stage.later(5)
+    stage.client.lock(stage.server, "/srv/other", asynchronous=True, transport="udp").granted()
+    stage.later(20)
+    return stage.wire()
+
+
+def loses_packets(stage: Stage) -> bytes:
+    """Of a LOOKUP's reply over TCP the capture lacks the segment, and shows its acknowledgement."""
+    frame = stage.frames() + 1
+    stage.client.lookup(stage.server, "/srv", "a")
+    stage.later(20)
+    return stage.wire(lost=[frame + 1])
+
+
+@cannot_tell("LCK001")
+def test_a_capture_that_lost_other_packets_may_have_lost_a_result(stage: Stage) -> bytes:
+    stage.nfs()
+    lost_result(stage)
+    return loses_packets(stage)
+
+
+@fires("LCK001", host=SERVER)
+def test_a_lock_msg_that_is_repeated_has_no_result_whatever_was_lost(stage: Stage) -> bytes:
+    stage.nfs()
+    lock = lost_result(stage)
+    stage.wait(10)
+    stage.client.call(stage.server, "nlm4", "LOCK_MSG", transport="udp", **lock.args).reply()
+    return loses_packets(stage)

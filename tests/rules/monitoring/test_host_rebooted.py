@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, fires, quiet, threshold
+import pytest
+
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("MON006", host=SERVER, severity="info")
@@ -66,3 +68,15 @@ def test_a_downcall_without_its_notice(stage: Stage) -> bytes:
     stage.nfs()
     stage.server.call(stage.server, "nlm3", "NSM_NOTIFY", **told).reply()
     return stage.any(stage.server)
+
+
+@pytest.mark.parametrize(
+    ("missing", "notice"),
+    [(0, "SM_NOTIFY nfssrv, state 5"), (4, "SM_NOTIFY nfssrv"), (8, "SM_NOTIFY a host whose name is cut off")],
+)
+def test_a_notice_that_is_cut_off(missing: int, notice: str) -> None:
+    stage = Stage()
+    stage.server.notify(stage.client, 5)
+    (packet,) = stage.scenario.packets()
+    (found,) = findings(asked("MON006", stage.wire(snaplen=14 + len(packet.data) - missing)))
+    assert f"({notice}). Its peers" in found.explanation

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nfsrpc.facts.signs import Signs
 from nfsrpc.rules.monitoring.monitor_unanswered import suspected
+from nfsrpc.wording import NAME_CUT
 from tests.rules.monitoring.statd import resolving, watched
 from tests.rules.stage import (
     CLIENT,
@@ -176,3 +179,14 @@ def test_the_answer_may_be_lost(stage: Stage) -> bytes:
     stage.server.getport(stage.server, "nsm1")
     stage.later(70, stage.other)
     return stage.any(stage.server, lost=[number + 4])
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"), [("MON001", ("STAT_FAIL", 0.1)), ("MON002", ("STAT_SUCC", 6.0)), ("MON003", (None, 60.0))]
+)
+def test_a_name_that_is_cut_off_is_said_to_be(rule: str, answer: tuple[str | None, float]) -> None:
+    stage = Stage()
+    watched(stage, *answer, "DENIED_NOLOCKS")
+    stage.later(20)
+    (found,) = findings(asked(rule, stage.any(stage.server, snaplen=130)))
+    assert f"SM_MON {NAME_CUT}" in {proof.note for proof in found.evidence}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.records import clock_set
 from tests.rules.stage import (
     CLIENT,
@@ -16,6 +18,8 @@ from tests.rules.stage import (
     rules_of,
     threshold,
 )
+
+REQUEST = 226  # bytes of a frame with a LOCK
 
 
 def restarted(stage: Stage) -> None:
@@ -169,3 +173,12 @@ def test_a_lock_without_an_answer(stage: Stage) -> bytes:
     stage.client.lock(stage.server).unanswered(resend=[10])
     stage.later(20)
     return stage.wire()
+
+
+@pytest.mark.parametrize(("snaplen", "is_found"), [(REQUEST - 5, False), (REQUEST - 4, True)])
+def test_requests_that_are_cut_before_they_say_whether_they_reclaim(snaplen: int, is_found: bool) -> None:
+    """The last field is the state of 4 bytes, the one before says it."""
+    stage = Stage()
+    restarted(stage)
+    assert max(len(packet.data) for packet in stage.scenario.packets()) + 14 == REQUEST
+    assert bool(findings(asked("MON008", stage.wire(snaplen=snaplen)))) == is_found

@@ -194,6 +194,18 @@ def test_a_portmapper_that_hangs_to_the_end_of_the_capture(stage: Stage) -> byte
     return stage.wire()
 
 
+@pytest.mark.parametrize(("again", "is_found"), [([], False), (AGAIN, True)])
+def test_where_packets_are_missing_a_call_that_is_not_repeated_was_answered(again: list[float], is_found: bool) -> None:
+    """The reply and the end of the connection are missing, and a segment of NFS."""
+    stage = Stage()
+    hangs(stage).unanswered(resend=again)
+    stage.later(40)
+    frame = stage.frames() + 1
+    stage.nfs()
+    stage.later(10)
+    assert bool(findings(asked("REG005", stage.wire(lost=[frame + 1])))) == is_found
+
+
 @threshold("REG005", "hang_s", fires=10.5, quiet=9.5)
 def test_the_client_stops_waiting(stage: Stage, wait_s: float) -> bytes:
     call = hangs(stage)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.decode import decode
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.facts.lock_answers import HELD_BACK_S
 from nfsrpc.facts.portmappers import SELDOM
 from nfsrpc.findings.finding import CannotTell, Clear
+from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from tests.rpc_messages import encode_reply
 from tests.rules.registrations.without_statd import STALL, probed, without_statd
 from tests.rules.stage import (
@@ -25,7 +28,7 @@ from tests.rules.stage import (
     quiet,
     threshold,
 )
-from tests.scenario import SECOND, TRANSPORTS, Flow, Scenario
+from tests.scenario import SECOND, TRANSPORTS, Flow, Scenario, Transport
 from tests.wire import UDP
 
 
@@ -355,13 +358,16 @@ def test_a_server_whose_statd_is_named_meanwhile_is_not_accused() -> None:
 def test_a_request_that_was_answered_from_another_address_is_not_held_up() -> None:
     stage = Stage()
     stage.nfs()
+    stage.other.lock(stage.server, "/srv/other", transport="udp").granted()
     lock = stage.client.lock(stage.server, transport="udp")
     lock.unanswered(resend=STALL)
     stage.later(70)
-    assert len(findings(asked("REG001", stage.wire()))) == 1
+    (found,) = findings(asked("REG001", stage.wire()))
+    assert "for the server's lockd, which answered no later request;" in found.explanation
     stage = Stage()
     address = stage.scenario.host("10.0.0.10", name="nfssrv")
     stage.nfs()
+    stage.other.lock(stage.server, "/srv/other", transport="udp").granted()
     lock = stage.client.lock(stage.server, transport="udp")
     lock.unanswered(resend=STALL)
     reply = encode_reply(lock.program, "LOCK", {"cookie": lock.args["cookie"], "stat": "GRANTED"}, xid=lock.xid)
@@ -378,6 +384,33 @@ def test_a_request_that_was_not_even_acknowledged_may_not_have_arrived() -> None
     lock.flow.send(True, lock.message, lock.time + 10 * SECOND, acked=False)
     stage.later(30)
     assert findings(asked("REG001", stage.wire())) == []
+
+
+@pytest.mark.parametrize(("transport", "count"), [("udp", 1), ("tcp", 0), (None, 0)])
+def test_by_udp_a_request_arrives_where_lockd_answers_others(transport: Transport | None, count: int) -> None:
+    """Where it answers by TCP alone, a firewall may drop what comes by UDP."""
+    stage = Stage()
+    stage.nfs()
+    if transport:
+        stage.other.lock(stage.server, "/srv/other", transport=transport).granted().unlock().granted()
+    stage.client.lock(stage.server, transport="udp").unanswered(resend=STALL)
+    stage.later(70)
+    capture = stage.wire(stage.server)
+    assert len(findings(asked("REG001", capture))) == count
+    counting = Sessions(decode([capture], WANTED, counting=COUNTING))
+    assert [found.rule for found in diagnose(counting).causes] == ["REG001" if count else "LCK001"]
+
+
+@pytest.mark.parametrize(("refused", "count"), [(True, 0), (False, 1)])
+def test_a_request_that_icmp_reports_as_undeliverable_has_not_arrived(refused: bool, count: int) -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.other.lock(stage.server, "/srv/other", transport="udp").granted()
+    lock = stage.client.lock(stage.server, transport="udp").unanswered(resend=STALL)
+    if refused:
+        lock.unreachable()
+    stage.later(70)
+    assert len(findings(asked("REG001", stage.wire()))) == count
 
 
 @pytest.mark.parametrize(("resolves", "count"), [(True, 1), (False, 0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
@@ -104,3 +106,18 @@ def test_a_chain_of_late_answers_to_requests_that_did_not_wait_together(stage: S
         client = stage.client if number % 2 else stage.other
         client.lock(stage.server, f"/{number}", svid=number).granted(after=answered - sent)
     return stage.wire()
+
+
+@pytest.mark.parametrize("since", [5, 15])
+def test_one_late_lock_in_a_capture_that_is_begun_meanwhile_is_no_standstill_either(since: float) -> None:
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    for _ in range(9):
+        stage.later(2, stage.other)
+    lock.granted(after=21.0, resent=[10.2])
+    for _ in range(3):
+        stage.later(2)
+    captures = [stage.wire(stage.server), stage.wire(stage.client, since=since)]
+    assert findings(asked("RPC004", captures)) == []
+    (late,) = findings(asked("LCK002", captures))
+    assert late.count == 1
