@@ -8,8 +8,9 @@ Why it matters
     The application hangs on a lock that no client has.
 
 Not flagged when
-    Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, does
-    not show the holder, or is that of the client alone for so long: cannot tell.
+    Another owner holds the range meanwhile (LCK011). The client gave up. The grant came from another address of the
+    server; the capture lost packets between the two, does not show the holder, or is that of the client alone for so
+    long: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
@@ -29,12 +30,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nfsrpc.columns import isin
 from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import Waiter, held_by_others, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
-from nfsrpc.protocols.numbers import Nlm4Stats
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import duration
 
@@ -58,15 +60,38 @@ def check(
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
     left = [waiter for waiter, other in zip(free, held_by_others(locks, free), strict=True) if not other]
     stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
+    callers = callers_back(nlm) if stuck else {}
+    elsewhere = [waiter for waiter in stuck if called_from_elsewhere(waiter, callers)]
+    stuck = [waiter for waiter in stuck if waiter not in elsewhere]
     blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:
         yield finding(waiter, blocked_again(blocked, waiter))
-    if left and not stuck:
+    if elsewhere and not stuck:
+        yield RULE.cannot_tell(
+            f"{callers[callback_of(elsewhere[0])]} called a client back that waits at another address"
+        )
+    elif left and not stuck:
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
     elif any(waiter.holder is None for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
     elif any(waiter.is_unseen for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("no capture that shows the holder with its server goes on until the end of the wait")
+
+
+def callers_back(nlm: Calls) -> Mapping[tuple[str | None, int | None], str | None]:
+    """The hosts that granted waiting clients their locks, by client and time."""
+    rows = nlm.where(isin(nlm["proc"], (NlmProc.GRANTED, NlmProc.GRANTED_MSG)))
+    called = zip(rows["server"].tolist(), rows["time"].tolist(), strict=True)
+    return dict(zip(called, rows["client"].tolist(), strict=True))
+
+
+def callback_of(waiter: Waiter) -> tuple[str | None, int | None]:
+    return waiter.row.client, waiter.row.callback
+
+
+def called_from_elsewhere(waiter: Waiter, callers: Mapping[tuple[str | None, int | None], str | None]) -> bool:
+    """Whether the grant came from another address of the server, so that the client's answer is not matched with it."""
+    return callers.get(callback_of(waiter), waiter.row.server) != waiter.row.server
 
 
 def times_blocked(nlm: Calls) -> Mapping[int, int]:

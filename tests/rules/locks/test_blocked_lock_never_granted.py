@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.locks.scenes import a_part_is_released, retries, waits_behind
-from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet, threshold
+from tests.rules.stage import OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("LCK003", host=SERVER, clients=(OTHER,), certainty="certain")
@@ -85,3 +87,21 @@ def test_the_client_has_it_when_it_retries(stage: Stage) -> bytes:
     stage.other.lock(stage.server).granted()
     stage.later(5)
     return stage.wire()
+
+
+@pytest.mark.parametrize("from_elsewhere", [True, False])
+def test_a_grant_that_comes_from_another_address_of_the_server(from_elsewhere: bool) -> None:
+    stage = Stage()
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.later(5)
+    holder.unlock().granted()
+    caller = stage.scenario.host("10.0.7.9", name="nfssrv") if from_elsewhere else stage.server
+    grant = {"cookie": caller.cookie(), "exclusive": True, "alock": waiter.args["alock"] | {"caller_name": "nfssrv"}}
+    caller.call(stage.other, "nlm4", "GRANTED_MSG", **grant).reply()
+    if from_elsewhere:
+        stage.other.call(caller, "nlm4", "GRANTED_RES", cookie=grant["cookie"], stat="GRANTED").reply()
+    stage.later(40)
+    assert bool(findings(asked("LCK003", stage.wire()))) != from_elsewhere
