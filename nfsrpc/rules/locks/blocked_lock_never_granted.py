@@ -9,8 +9,8 @@ Why it matters
 
 Not flagged when
     Another owner holds the range meanwhile (LCK011). The client gave up, or unlocked since. The capture lost packets
-    between the two, shows a grant that reached the client and not how it answered, does not show the holder, or is
-    that of the client alone for so long: cannot tell.
+    between the two, shows a grant that reached the client (perhaps from another address of the server) and not how it
+    answered that server, does not show the holder, or is that of the client alone for so long: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
@@ -67,7 +67,10 @@ def check(
     for waiter in stuck:
         yield finding(waiter, blocked_again(blocked, waiter))
     if sure and not stuck:
-        yield RULE.cannot_tell("a grant reached the client that waits, and its answer (GRANTED_RES) is not captured")
+        server = sure[0].row.server
+        yield RULE.cannot_tell(
+            f"a grant reached the client that waits, and no GRANTED_RES of it to {server} is captured"
+        )
     elif left and not stuck:
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
     elif any(waiter.holder is None for waiter in waiting) and not stuck:

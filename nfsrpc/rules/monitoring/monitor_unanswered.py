@@ -24,7 +24,7 @@ References
 
 Parameters
     gave_up_s: an answer is too late from here on
-    served_s: a lockd that serves or asks within this had its answer
+    served_s: a lockd that serves or asks within this had its answer, unless a LOCK is denied after longer
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import numpy as np
 from nfsrpc.columns import NAT, Mask
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Affected, longest_waits
+from nfsrpc.facts.stalls import Affected, late, longest_waits
 from nfsrpc.facts.statd_dns import Unseen, resolver, still_resolving
 from nfsrpc.facts.statd_search import LockWaits
 from nfsrpc.findings.advice import answers, bare, restart_statd
@@ -74,7 +74,7 @@ def check(
 ) -> Iterator[Answer]:
     span = lock_waits.span
     mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
-    silent = (mon["state"] == "unanswered") & ~lockd_went_on(mon, requests, served_s)
+    silent = (mon["state"] == "unanswered") & ~lockd_went_on(mon, requests, stalls, served_s)
     silent &= ~mon["host"].choose(lambda host: frozenset((host,)) in gaps)
     silent &= ~still_resolving(mon, lock_waits.unresolved, span, gave_up_s)
     failed = mon.where(silent | too_late(mon, stalls, gave_up_s))
@@ -92,17 +92,23 @@ def check(
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def lockd_went_on(mon: Monitors, requests: Calls, served_s: float) -> Mask:
-    """Which SM_MON had an answer: their lockd, which has one thread, served or sent requests soon after."""
+def lockd_went_on(mon: Monitors, requests: Calls, stalls: Calls, served_s: float) -> Mask:
+    """Which SM_MON had an answer: their lockd, which has one thread, served or sent requests soon after.
+
+    Ganesha has many threads: where a LOCK that waited meanwhile was denied for it, others that were served say nothing.
+    """
     mask = np.zeros(len(mon), dtype=np.bool_)
     if not len(mon):
         return mask
     served = requests.where(requests["status"] != Nlm4Stats.DENIED_NOLOCKS)
     answers = Stretches((served["server"],), served["reply_time"])
     calls = Stretches((requests["client"],), requests["time"])
+    in_vain = stalls.where((stalls["status"] == Nlm4Stats.DENIED_NOLOCKS) & late(stalls, served_s))
+    waits = Stretches((in_vain["server"],), in_vain["time"], in_vain["reply_time"])
     for number, row in enumerate(mon.rows()):
         soon = row.time + 1, row.time + round(served_s * SECOND) - 1
-        mask[number] = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
+        went_on = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
+        mask[number] = went_on and not waits.meet(row.host, row.time, row.time)
     return mask
 
 

@@ -56,7 +56,7 @@ RULE = Rule(
     "REG005",
     "portmapper-unreachable",
     "error",
-    explains=(*DENIED, "REG003", "MON004", "RPC002", "RPC005", "NET001", "NET002"),
+    explains=(*DENIED, "LCK008", "REG003", "MON004", "RPC002", "RPC005", "NET001", "NET002"),
     log=("lockd-silent", "nfs-silent"),
     judges="answers of portmappers",
     passes="portmappers answer",

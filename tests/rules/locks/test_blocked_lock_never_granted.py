@@ -144,3 +144,15 @@ def test_a_client_that_unlocks_and_retries_waits(stage: Stage) -> bytes:
     stage.later(5)
     retries(stage, 2)
     return stage.wire()
+
+
+@cannot_tell("LCK003")
+def test_a_grant_that_comes_from_another_address_of_the_server(stage: Stage) -> bytes:
+    """The GRANTED_RES goes to that address."""
+    waiter = waits(stage)
+    caller = stage.scenario.host("10.0.7.9", name="nfssrv")
+    grant = {"cookie": caller.cookie(), "exclusive": True, "alock": waiter.args["alock"] | {"caller_name": "nfssrv"}}
+    caller.call(stage.other, "nlm4", "GRANTED_MSG", **grant).reply()
+    stage.other.call(caller, "nlm4", "GRANTED_RES", cookie=grant["cookie"], stat="GRANTED").reply()
+    stage.later(40)
+    return stage.wire()

@@ -150,6 +150,19 @@ def test_how_soon_a_lockd_that_had_its_answer_serves_others(stage: Stage, second
     return stage.any(stage.server)
 
 
+@threshold("MON003", "served_s", fires=10.5, quiet=9.5)
+def test_a_lock_manager_with_many_threads_serves_others_meanwhile(stage: Stage, seconds: float) -> bytes:
+    """Ganesha denies the LOCK for which it asked statd after 18 s."""
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    stage.server.monitor(stage.client)
+    stage.wait(1)
+    stage.other.lock(stage.server, "/srv/second").granted()
+    lock.denied("DENIED_NOLOCKS", after=seconds)
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
 @cannot_tell("MON003")
 def test_a_client_that_sends_its_lock_had_its_answer(stage: Stage) -> bytes:
     stage.client.monitor(stage.server).reply(res_stat="STAT_SUCC", state=3)

@@ -284,6 +284,19 @@ def test_lockd_asks_its_own_portmapper_which_hangs() -> None:
     assert "LCK004" in rules_of(diagnosis.findings[0].explains)
 
 
+def test_a_hanging_portmapper_explains_the_lock_that_is_granted_too_late() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.server.call(stage.server, "portmap2", "GETPORT", prog=100024, vers=1, prot=6)
+    lock.denied("DENIED_NOLOCKS", after=61.0)
+    lock.reply(stat="GRANTED", after=61.5)
+    stage.later(20)
+    (cause,) = diagnosed(stage.any(stage.server)).causes
+    assert cause.rule == "REG005"
+    assert {"LCK004", "LCK008"} <= rules_of(cause.explains)
+
+
 def denied_access(stage: Stage) -> bytes:
     for _ in range(6):
         call = stage.client.call(stage.server, "portmap2", "GETPORT", **LOOK_UP)
