@@ -55,6 +55,14 @@ def of_known_hosts(table: Rows, ends: Iterable[str]) -> Rows:
     return table if has_hosts.all() else table.where(has_hosts)
 
 
+def in_order_of_time(table: Rows) -> Rows:
+    """The rows in the order of their times, where they are of several captures: these come one after the other."""
+    captures, times = table["capture"], table["time"]
+    if not len(table) or (captures == captures[0]).all():
+        return table
+    return table.take(np.argsort(times, kind="stable"))
+
+
 @fact
 def exchanges(calls: Calls) -> Calls:
     """Calls that count: each once, however many vantages show it, no replies without call, and of known hosts."""

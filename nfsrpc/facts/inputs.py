@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nfsrpc.columns import Array, Table
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
+from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, in_order_of_time, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.coverage import Coverage
@@ -55,6 +55,8 @@ from nfsrpc.tables import (
     Tallies,
     Writes,
 )
+
+OF_FIRST_AND_LAST = ("monitors", "registrations")  # whose first and last row rules take for the first and the last
 
 
 class Inputs:
@@ -173,6 +175,7 @@ class Inputs:
             elif name in Inputs.__annotations__:
                 table = self.tables[name]
                 value = of_known_hosts(table, HOSTS[name]) if name in HOSTS else table
+                value = in_order_of_time(value) if name in OF_FIRST_AND_LAST else value
             else:
                 raise AttributeError(f"there is no table and no fact named {name}")
             setattr(self, name, value)

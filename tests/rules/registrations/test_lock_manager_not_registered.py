@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from nfsrpc.findings.finding import Finding
 from tests.rules.registrations.without_statd import probed
-from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 from tests.scenario import SECOND
-from tests.wire import TCP
+from tests.wire import TCP, shifted
 
 
 @fires("REG003", host=SERVER)
@@ -161,3 +163,15 @@ def test_a_port_that_was_named_before_makes_up_for_nothing(stage: Stage) -> byte
 def test_a_monitoring_system_is_no_client(stage: Stage) -> bytes:
     probed(stage)
     return stage.wire()
+
+
+@pytest.mark.parametrize("others", [[], [b""]], ids=["one clock", "two clocks"])
+def test_the_first_query_is_the_first_of_all_captures(others: list[bytes]) -> None:
+    """The first capture lacks the first query, and by its own clock it was begun before the second."""
+    stage = Stage()
+    stage.nfs(times=2)
+    stage.looks_up(stage.client, stage.server, "nlm4", 15)
+    captures = [stage.wire(stage.server, since=0.05), shifted(stage.wire(stage.client, until=30), 5)]
+    (found,) = diagnosed([*captures, *(captures[0][:24] for _ in others)]).causes
+    assert (found.rule, found.count) == ("REG003", 15)
+    assert found.wait_s == pytest.approx(14 * 3.07, abs=0.1)
