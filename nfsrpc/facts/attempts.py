@@ -138,7 +138,9 @@ def together(attempts: Iterable[Attempt], *alike: Callable[[Attempt], object]) -
 def attempts(connections: Flows) -> tuple[Attempt, ...]:
     """All attempts of the capture that failed: without answer, or refused."""
     flows = connections
-    reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
+    # Who sends data was accepted, whatever the capture lacks: a RST comes later, and ends the connection.
+    reset = (flows["s_rst"] > 0) & (flows["c_bytes"] == 0) & (flows["s_bytes"] == 0)
+    silent = flows["s_frames"] == 0
     # A host that sends data or a FIN was accepted; one that does not repeat a SYN was answered: the capture lacks it.
     went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))

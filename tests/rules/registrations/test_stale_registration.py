@@ -139,3 +139,17 @@ def test_its_own_portmapper_is_another_rule() -> None:
     stage.wait(60)
     stage.server.syn(stage.server, 111, refused=True)
     assert findings(asked("REG007", stage.any(stage.server))) == []
+
+
+@pytest.mark.parametrize("lost", [[1], [1, 2, 3], [1, 2, 4]], ids=["SYN-ACK", "and the call", "and the reply"])
+def test_a_connection_whose_handshake_the_capture_lacks_was_not_refused(lost: list[int]) -> None:
+    """statd ends it long after, by a RST: its host is shut down."""
+    stage = Stage()
+    stage.server.getport(stage.server, "nsm1")
+    stage.wait(1)
+    syn = len(stage.scenario.packets()) + 1
+    call = stage.server.monitor(stage.client).reply(res_stat="STAT_SUCC", state=3, after=0.01)
+    stage.wait(30)
+    call.flow.reset()
+    capture = stage.any(stage.server, lost=[syn + number for number in lost])
+    assert findings(asked("REG007", capture)) == []
