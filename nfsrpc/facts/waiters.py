@@ -172,16 +172,16 @@ def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
 
 @fact
 def last_seen_by_name(last_seen: Mapping[str, LastSeen], connections: Flows, hosts: Hosts) -> Mapping[str, LastSeen]:
-    """The last frame of each host under any address: hosts of one machine name that sent at the same time are one.
+    """The last frame of each host under any address: those that go by the same names and sent at the same time are one.
 
     One that began to send after the other fell silent may be its successor, or the same one after a reboot.
     """
     first = first_seen(connections)
     known = [(row.names, [each for each in row.addresses or () if each in last_seen]) for row in hosts.rows()]
-    named = ((name, address) for names, addresses in known for name in names or () for address in addresses)
+    named = ((tuple(names), address) for names, addresses in known if names for address in addresses)
     found = dict(last_seen)
-    for name, addresses in listed(named).items():
-        if len(addresses) == 1 or name.partition(".")[0].lower() == "localhost":
+    for names, addresses in listed(named).items():
+        if len(addresses) == 1 or names[0].partition(".")[0].lower() == "localhost":
             continue
         alike = sorted((first.get(address, NEVER), address) for address in addresses)
         latest = list(accumulate((last_seen[address] for _, address in alike), max))
