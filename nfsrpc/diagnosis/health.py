@@ -48,7 +48,7 @@ QUESTIONS = {
     Prog.PORTMAP: (NULL,),
 }
 DAEMONS = {Prog.NLM: "lockd", Prog.NSM: "statd", Prog.PORTMAP: "the port mapper"}
-MIN_REPETITIONS = 2  # what is sent again once may be an application's, or have crossed its answer; twice is a timer
+MIN_REPETITIONS = 2  # what is repeated once may be an application's, or have crossed its answer; twice is a timer
 
 Condition: TypeAlias = Callable[[Inputs], str]
 
@@ -287,7 +287,7 @@ def open_grants(inputs: Inputs) -> str:
 
 
 def failed_grants(inputs: Inputs) -> str:
-    """A server tried to call a client back in vain, and no grant reached that client later.
+    """A server failed to call a client back, and no grant reached that client later.
 
     CBK001 asks for the lock that waits for it, of which a capture that began later has no request.
     """
