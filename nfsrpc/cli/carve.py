@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 
-# What else a name may promise: other formats, and compression.
 WITHOUT_FAULT = "; choose with --where or --frames"
 
 

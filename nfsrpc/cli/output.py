@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
+# What a name of a capture may promise instead of pcapng: other formats, and compression.
 OTHER_FORMATS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4")
 
 
