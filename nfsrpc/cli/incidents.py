@@ -45,17 +45,16 @@ def listed(found: list[Manifest | str]) -> Iterator[str]:
     from nfsrpc.wording import date_time
 
     width = shutil.get_terminal_size().columns - len(INDENT)
-
     if not found:
         yield "no incidents\n"
     for each in found:
         if isinstance(each, str):
-            yield f"{each}  its manifest cannot be read\n"
+            yield f"{clean(each)}  its manifest cannot be read\n"
             continue
         state = each.state + (f" ({each.reopened + 1} times)" if each.reopened else "")
         causes = "".join(f"; explained by {cause.get('finding')}" for cause in each.explained_by)
-        yield f"{date_time(each.first)}  {clean(each.host or '-')}  {state}\n"
-        for line in (*wrap(f"{each.severity} {each.rule}: {each.title}{causes}", width), each.id):
+        yield f"{date_time(each.first)}  {clean(each.host or '-')}  {clean(state)}\n"
+        for line in (*wrap(f"{each.severity} {each.rule}: {each.title}{causes}", width), clean(each.id)):
             yield f"{INDENT}{line}\n"
 
 

@@ -26,17 +26,19 @@ OTHER_FORMATS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4"
 
 
 def not_a_capture(context: typer.Context, path: str | None) -> str | None:
-    """The name of a file to write, None for standard output: `-`.
-
-    Ends the command where a capture or an archive has the name: a report must not replace what it is of.
-    """
+    """The name of a file to write. Ends the command where a capture or an archive has it, and would be replaced."""
     if path is not None and os.path.isfile(path) and not context.resilient_parsing:
         from nfsrpc.sources.archive import is_archive_at
         from nfsrpc.sources.find import why_not
 
         if why_not(path) is None or is_archive_at(path):
             fail(f"{path} holds captures, and would be lost: name another file")
-    return None if path == "-" else path
+    return path
+
+
+def unless_standard_output(context: typer.Context, path: str | None) -> str | None:
+    """The name of a file to write, which is no capture; None for standard output: `-`."""
+    return None if path == "-" else not_a_capture(context, path)
 
 
 def pcapng_name(context: typer.Context, path: str | None) -> str | None:
@@ -58,7 +60,7 @@ ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 3 where t
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", callback=not_a_capture, help="Write to a file; - is standard output."
+        "--output", "-o", metavar="FILE", callback=unless_standard_output, help="Write to a file; - is standard output."
     ),
 ]
 

@@ -56,7 +56,7 @@ class LockAnswers:
         return Parts(self.locks, "server")
 
     def held_back_for(self, rows: Calls) -> Locks.Row | None:
-        """The session that released the range at the moment when the slowest of these was granted by its reply."""
+        """The session that released the range at the moment when the slowest of these was granted, if any."""
         if not rows.valid("latency_s").any():
             return None
         row = rows.row(int(np.nanargmax(rows["latency_s"])))

@@ -103,8 +103,8 @@ def lockd_went_on(mon: Monitors, requests: Calls, stalls: Calls, served_s: float
     served = requests.where(requests["status"] != Nlm4Stats.DENIED_NOLOCKS)
     answers = Stretches((served["server"],), served["reply_time"])
     calls = Stretches((requests["client"],), requests["time"])
-    in_vain = stalls.where((stalls["status"] == Nlm4Stats.DENIED_NOLOCKS) & late(stalls, served_s))
-    waits = Stretches((in_vain["server"],), in_vain["time"], in_vain["reply_time"])
+    denied = stalls.where((stalls["status"] == Nlm4Stats.DENIED_NOLOCKS) & late(stalls, served_s))
+    waits = Stretches((denied["server"],), denied["time"], denied["reply_time"])
     for number, row in enumerate(mon.rows()):
         soon = row.time + 1, row.time + round(served_s * SECOND) - 1
         went_on = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)

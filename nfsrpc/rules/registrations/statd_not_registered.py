@@ -21,9 +21,8 @@ Not flagged when
     From the wire: NFS waits as well, the lock request was not even acknowledged (over UDP: lockd answered nothing over
     UDP, or ICMP says that it is unreachable), or was answered from another address; lockd answered a later request
     meanwhile, or held its reply back until the range was released; statd was named meanwhile, or in a capture whose
-    clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does
-    not answer the server. The server boots; but a request that was sent after its notice and waits for just as long as
-    Linux looks for statd is flagged.
+    clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does not answer the server. The server
+    boots; but a request that was sent after its notice and waits for just as long as Linux looks for statd is flagged.
 
 How to confirm
     On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.
