@@ -178,6 +178,11 @@ impl Backend {
             .map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known().len()))
     }
 
+    /// How many exchanges and flows have provisional numbers.
+    pub fn numbered(&self) -> usize {
+        self.births.as_ref().map_or(0, Births::numbered)
+    }
+
     /// Frames captured twice, and those of iWARP, since the last call.
     pub fn take_counts(&mut self) -> (u32, UnreadCounts) {
         (std::mem::take(&mut self.flows.duplicates), std::mem::take(&mut self.flows.iwarp))
@@ -281,7 +286,7 @@ impl Backend {
         earlier
     }
 
-    /// Exchanges and flows in reach get other numbers, and those to come begin with these.
+    /// Exchanges and flows get other numbers, in reach and in what waits to be taken, and those to come begin with `next`.
     pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, flow: impl Fn(u32) -> u32, next: u32) {
         for shard in 0..SHARDS {
             self.enter(shard, self.matcher.oddities.place);
@@ -290,6 +295,13 @@ impl Backend {
         self.flows.renumber(&flow);
         self.flows.next_id = next;
         *self.matcher.next_number() = next;
-        self.matcher.bodies.renumber(next);
+        let Matcher { output, oddities, bodies, .. } = &mut self.matcher;
+        output.renumber(&exchange, &flow);
+        bodies.renumber(&exchange, next);
+        oddities.renumber(|kind, number| match kind {
+            "call-evicted" => exchange(number),
+            "flow-evicted" => flow(number),
+            _ => number,
+        });
     }
 }

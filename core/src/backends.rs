@@ -158,6 +158,23 @@ impl Backends {
         &mut self.home
     }
 
+    /// Has each do this work with what is given to it: at home, or, where there are threads, all at once.
+    pub fn each<T: Send + 'static, R: Send + 'static>(
+        &mut self,
+        given: Vec<T>,
+        work: fn(&mut Backend, &T) -> R,
+    ) -> Vec<R> {
+        self.at_home();
+        if self.away.is_empty() {
+            return self.home.iter_mut().zip(given).map(|(backend, given)| work(backend, &given)).collect();
+        }
+        let waiting = std::mem::take(&mut self.home).into_iter().zip(given);
+        let at_work = self.away.iter_mut().zip(waiting);
+        let results: Vec<_> = at_work.map(|(worker, (backend, given))| worker.has_done(backend, given, work)).collect();
+        self.home = self.away.iter_mut().filter_map(Worker::welcome).collect();
+        results.into_iter().filter_map(|result| result.recv().ok()).collect()
+    }
+
     /// All back ends; none while they are in threads.
     pub fn resting(&self) -> &[Backend] {
         &self.home
@@ -173,6 +190,12 @@ impl Backends {
     pub fn strings_apart(&self) -> usize {
         let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load().strings_apart);
         self.home.iter().map(Backend::strings_apart).chain(away).sum()
+    }
+
+    /// How many exchanges and flows have provisional numbers, as far as it is known.
+    pub fn numbered(&self) -> usize {
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load().numbered);
+        self.home.iter().map(Backend::numbered).chain(away).sum()
     }
 
     /// Notes how much waits to be taken at this frame, which is known later.
@@ -413,6 +436,7 @@ impl StoredPacket {
 enum Order {
     Begin(Box<Backend>),
     Work(Batch),
+    Other(Box<dyn FnOnce(&mut Backend) + Send>),
     /// To tell how much it has ready.
     Weigh,
     /// The back end comes home.
@@ -424,11 +448,13 @@ enum Order {
 struct Load {
     weight: Weight,
     strings_apart: usize,
+    numbered: usize,
 }
 
 impl Load {
     fn of(backend: &Backend) -> Load {
-        Load { weight: backend.weight(), strings_apart: backend.strings_apart() }
+        let (strings_apart, numbered) = (backend.strings_apart(), backend.numbered());
+        Load { weight: backend.weight(), strings_apart, numbered }
     }
 }
 
@@ -492,6 +518,20 @@ impl Worker {
         weight.unwrap_or_default()
     }
 
+    /// The back end does this work, and comes home.
+    fn has_done<T: Send + 'static, R: Send + 'static>(
+        &mut self,
+        backend: Backend,
+        given: T,
+        work: fn(&mut Backend, &T) -> R,
+    ) -> Receiver<R> {
+        let (done, result) = channel();
+        self.send(Order::Begin(Box::new(backend)));
+        self.send(Order::Other(Box::new(move |backend| drop(done.send(work(backend, &given))))));
+        self.send(Order::End);
+        result
+    }
+
     fn call_home(&mut self) {
         self.flush();
         self.send(Order::End);
@@ -534,6 +574,11 @@ fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, weights: &Sender
                 if let Some(backend) = &mut at_work {
                     batch.work(backend);
                     tell(load, backend);
+                }
+            }
+            Order::Other(work) => {
+                if let Some(backend) = &mut at_work {
+                    work(backend);
                 }
             }
             Order::Weigh => {

@@ -49,7 +49,8 @@ macro_rules! rows {
                 }
             }
 
-            fn turn(&mut self) {
+            /// All rows are in the columns then.
+            pub fn turn(&mut self) {
                 $(self.$field.extend(self.block.iter().map(|row| row.$field));)*
                 self.block.clear();
             }

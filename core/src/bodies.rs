@@ -111,9 +111,11 @@ impl Bodies {
         (tables, decision)
     }
 
-    /// Numbers of exchanges begin anew with this one.
-    pub fn renumber(&mut self, next: u32) {
-        self.names.renumber(next);
+    /// Exchanges get other numbers, and those to come begin with `next`.
+    pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, next: u32) {
+        let owners = self.tables.iter_mut().flat_map(|table| &mut table.owners);
+        owners.for_each(|owner| owner.exchange = exchange(owner.exchange));
+        self.names.renumber(exchange, next);
     }
 
     /// Rows of all tables.

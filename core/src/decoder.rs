@@ -16,7 +16,7 @@ use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
 use crate::known_names::Together;
 use crate::matcher::Matcher;
-use crate::numbering::Numbering;
+use crate::numbering::{self, Numbering};
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
 use crate::packets::{Addressed, Content, Local, PacketReader, Sink};
 use crate::procedures::ByProcedure;
@@ -32,6 +32,9 @@ use crate::xdr::{Layouts, Table};
 /// Strings that several back ends may have apart, until they are made one: each has those of the others, too. Where decoding
 /// stops, they are made one then only: to take rows decides which names are known, and which sums begin anew.
 const STRINGS_APART: usize = 1 << 17;
+/// Exchanges and flows that several back ends may have numbered on their own, of 8 bytes each, until these numbers are made
+/// final: there may be very many that are counted only, and no row is taken.
+const NUMBERED_APART: usize = 1 << 18;
 
 /// One interface of one capture file.
 #[derive(Clone, Debug)]
@@ -90,6 +93,8 @@ pub struct Decoder {
     refused: Option<NotACapture>,
     /// How much is to wait when rows are taken.
     full: usize,
+    /// How many numbers may be provisional.
+    numbered_apart: usize,
 }
 
 impl Decoder {
@@ -144,6 +149,7 @@ impl Decoder {
             interfaces: Vec::new(),
             refused: None,
             full: usize::MAX,
+            numbered_apart: NUMBERED_APART,
         }
     }
 
@@ -158,6 +164,16 @@ impl Decoder {
     /// Back ends begin to work in threads after so many bytes.
     pub fn begin_threads_from(&mut self, bytes: u64) {
         self.backends.begin_threads_from(bytes);
+    }
+
+    /// How many exchanges and flows have provisional numbers, which several back ends gave.
+    pub fn numbered(&self) -> usize {
+        self.backends.numbered()
+    }
+
+    /// Several back ends make the numbers final that they gave when there are more than so many.
+    pub fn number_from(&mut self, count: usize) {
+        self.numbered_apart = count;
     }
 
     /// Where rows are to be taken ([`Self::stop_at`]), returns how many bytes were decoded; the rest is to be fed then.
@@ -183,6 +199,10 @@ impl Decoder {
         }
         if self.full == usize::MAX && self.backends.strings_apart() > STRINGS_APART {
             self.settle();
+        }
+        if self.numbered() > self.numbered_apart {
+            let orders = self.numbering.order(self.backends.at_home());
+            self.backends.each(orders, numbering::number);
         }
         result
     }
@@ -214,12 +234,13 @@ impl Decoder {
     /// Where there are several back ends, makes their numbers final, and takes their rows.
     fn settle(&mut self) {
         let Decoder { backends, numbering, ready, told, index, .. } = self;
-        let backends = backends.at_home();
-        if backends.len() == 1 {
+        if backends.at_home().len() == 1 {
             return;
         }
         let mut oddities = Vec::new();
-        for mut rows in numbering.settle(backends, &mut index.oddities) {
+        let orders = numbering.order(backends.at_home());
+        let strings = numbering.strings(backends.at_home(), &mut index.oddities);
+        for mut rows in backends.each(orders.into_iter().zip(strings).collect(), numbering::take) {
             oddities.append(&mut rows.oddities);
             ready.append(rows);
         }

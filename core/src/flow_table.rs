@@ -275,6 +275,8 @@ impl FlowTable {
             pool.iter_mut().filter(|flow| flow.id != NO_FLOW).for_each(|flow| flow.id = number(flow.id));
             ended.renumber(&number);
         }
+        self.rows.turn();
+        self.rows.flow.iter_mut().for_each(|flow| *flow = number(*flow));
     }
 
     /// Begins a flow, in the place of the one that is there.

@@ -190,9 +190,10 @@ impl KnownNames {
         }
     }
 
-    /// Numbers of exchanges begin anew with this one.
-    pub fn renumber(&mut self, fresh: u32) {
-        self.fresh = fresh;
+    /// Exchanges get other numbers, and those to come begin with `next`, which is higher than all others.
+    pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, next: u32) {
+        self.repeating.iter_mut().for_each(|number| *number = exchange(*number));
+        self.fresh = exchange(self.fresh).min(next);
     }
 }
 
@@ -365,7 +366,7 @@ mod tests {
         names.take_out(Decision::Go, &mut [], 5);
         assert!(!ask(&mut names, 4));
         assert!(ask(&mut names, 5));
-        names.renumber(1000);
+        names.renumber(|number| number + 995, 1000);
         assert!(!ask(&mut names, 999));
         assert!(ask(&mut names, 1000));
     }

@@ -87,6 +87,21 @@ pub struct Output {
     pub messages: Vec<RawMessage>,
 }
 
+impl Output {
+    /// Exchanges and flows get other numbers.
+    pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, flow: impl Fn(u32) -> u32) {
+        let Output { rows, repeating, copies, messages, .. } = self;
+        [&mut *rows, &mut *repeating].into_iter().for_each(Exchanges::turn);
+        copies.turn();
+        let exchanges = [&mut rows.exchange, &mut repeating.exchange, &mut copies.exchange].into_iter().flatten();
+        exchanges
+            .chain(messages.iter_mut().map(|message| &mut message.exchange))
+            .for_each(|number| *number = exchange(*number));
+        let flows = [&mut rows.flow, &mut repeating.flow, &mut copies.flow].into_iter().flatten();
+        flows.for_each(|number| *number = flow(*number));
+    }
+}
+
 /// Exchanges in the order in which they will leave; some have left already.
 #[derive(Default)]
 struct Queues {

@@ -47,6 +47,15 @@ impl Oddities {
         std::mem::take(&mut self.rows)
     }
 
+    /// Details that are numbers of something get other ones.
+    pub fn renumber(&mut self, number: impl Fn(&str, u32) -> u32) {
+        self.rows.iter_mut().for_each(|row| {
+            if let Ok(detail) = u32::try_from(row.detail) {
+                row.detail = number(row.kind, detail).into();
+            }
+        });
+    }
+
     /// Each kind may have all its rows again.
     pub fn forget(&mut self) {
         self.counts.clear();

@@ -103,12 +103,20 @@ struct Feeding {
     size: usize,
     shared: bool,
     drained: bool,
+    /// How many numbers may be provisional.
+    apart: usize,
 }
 
-const PLAIN: Feeding = Feeding { jobs: 1, size: usize::MAX, shared: false, drained: false };
+const PLAIN: Feeding = Feeding { jobs: 1, size: usize::MAX, shared: false, drained: false, apart: usize::MAX };
+
+fn fed_so(how: Feeding) -> Decoder {
+    let mut decoder = decoder(how.jobs);
+    decoder.number_from(how.apart);
+    decoder
+}
 
 fn told(bytes: &[u8], how: Feeding) -> Told {
-    let (mut decoder, mut told) = (decoder(how.jobs), Told::default());
+    let (mut decoder, mut told) = (fed_so(how), Told::default());
     for piece in bytes.chunks(how.size) {
         if how.shared {
             let chunk: Chunk = Arc::new(piece.to_vec());
@@ -126,7 +134,7 @@ fn told(bytes: &[u8], how: Feeding) -> Told {
 
 /// What was told at each stop where so much waits, which is asked after every so many frames, and at the end.
 fn stops(bytes: &[u8], how: Feeding, full: usize, frames: u32) -> Vec<Told> {
-    let (mut decoder, mut all) = (decoder(how.jobs), Vec::new());
+    let (mut decoder, mut all) = (fed_so(how), Vec::new());
     decoder.stop_at(full, frames);
     let mut take = |batch| {
         let mut told = Told::default();
@@ -221,9 +229,10 @@ proptest! {
         size in prop_oneof![Just(997), Just(66_000), Just(usize::MAX)],
         shared in any::<bool>(),
         drained in any::<bool>(),
+        apart in prop_oneof![Just(0), Just(100), Just(usize::MAX)],
     ) {
         let bytes = traffic(seed, 1_500);
-        prop_assert_eq!(told(&bytes, Feeding { jobs, size, shared, drained }), told(&bytes, PLAIN));
+        prop_assert_eq!(told(&bytes, Feeding { jobs, size, shared, drained, apart }), told(&bytes, PLAIN));
     }
 }
 
@@ -237,10 +246,11 @@ proptest! {
         shared in any::<bool>(),
         full in 1_usize..150,
         frames in 1_u32..200,
+        apart in prop_oneof![Just(0), Just(100), Just(usize::MAX)],
     ) {
         let bytes = traffic(seed, 1_500);
         let one = stops(&bytes, PLAIN, full, frames);
-        let how = Feeding { jobs, size, shared, drained: false };
+        let how = Feeding { jobs, size, shared, drained: false, apart };
         prop_assert!(stops(&bytes, how, full, frames) == one);
     }
 }
@@ -277,7 +287,7 @@ fn no_rows_are_taken_before_decoding_stops() {
         }
     }
     let accesses = |jobs| -> Vec<usize> {
-        let how = Feeding { jobs, size: 1 << 17, shared: true, drained: false };
+        let how = Feeding { jobs, size: 1 << 17, shared: true, drained: false, ..PLAIN };
         let stops = stops(&wire.bytes, how, usize::MAX - 1, 1_000);
         stops.iter().map(|told| told.tables["accesses"].len()).collect()
     };
@@ -306,7 +316,7 @@ fn flows_and_calls_are_let_go_alike() {
     }
     let one = told(&wire.bytes, PLAIN);
     assert!(one.oddities.iter().any(|(kind, ..)| *kind == "flow-evicted"));
-    assert_eq!(told(&wire.bytes, Feeding { jobs: 3, size: 1 << 17, shared: true, drained: true }), one);
+    assert_eq!(told(&wire.bytes, Feeding { jobs: 3, size: 1 << 17, shared: true, drained: true, ..PLAIN }), one);
 }
 
 /// A datagram in two fragments.

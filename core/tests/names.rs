@@ -216,3 +216,41 @@ fn numbers_that_begin_anew_hide_nothing() {
         assert_eq!(listed(&batches), (vec![1], 30), "{jobs}");
     }
 }
+
+/// What repeats is known by its number: when that changes, its rows go all the same.
+#[test]
+fn numbers_that_are_made_final_before_rows_are_taken_hide_nothing() {
+    let mut wire = Wire::default();
+    for xid in 1..=60 {
+        ask(&mut wire, xid, 1 + (xid % 5) as u8, "log", (0.1, "one"));
+    }
+    for apart in [0, 5, usize::MAX] {
+        let mut decoder = decoder(3);
+        decoder.begin_to_know_names(&lookups());
+        decoder.number_from(apart);
+        wire.bytes.chunks(700).for_each(|piece| assert_eq!(decoder.feed(piece), Ok(None)));
+        let found = listed(&[decoder.close().expect("a capture").1]);
+        assert_eq!(found, ((1..=5).collect(), 60), "{apart}");
+    }
+}
+
+/// Of what is counted no row is ever taken; the order in which it was numbered would grow with the capture.
+#[test]
+fn numbers_are_made_final_where_nothing_is_listed() {
+    let mut decoder = decoder(2);
+    decoder.begin_threads_from(u64::MAX);
+    decoder.number_from(50);
+    let mut wire = Wire::default();
+    let provisional = [1, 24, 25, 26, 27].map(|xid| {
+        remove(&mut wire, xid, xid as u8);
+        decoder.feed(&std::mem::take(&mut wire.bytes)).expect("a capture");
+        decoder.release();
+        decoder.numbered()
+    });
+    assert_eq!(provisional, [2, 4, 6, 8, 10], "an exchange and a flow each");
+    for xid in 28..70 {
+        remove(&mut wire, xid, 1);
+    }
+    decoder.feed(&wire.bytes).expect("a capture");
+    assert_eq!(decoder.numbered(), 0, "of more than fifty");
+}
