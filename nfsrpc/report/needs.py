@@ -118,6 +118,23 @@ def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
     return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
 
 
+def of_many_hosts(found: Iterable[Unknown]) -> list[tuple[Unknown, int]]:
+    """The first of those that differ in their host alone, and of how many more hosts the same holds."""
+    alike: dict[object, list[Unknown]] = {}
+    for unknown in found:
+        alike.setdefault(without_host(unknown), []).append(unknown)
+    return [(first, len(others)) for first, *others in alike.values()]
+
+
+def without_host(unknown: Unknown) -> object:
+    """What an unknown has in common with those of other hosts, if it has one need, of one host."""
+    if len(unknown.needs) != 1:
+        return unknown
+    where, _, host = unknown.needs[0].vantage.rpartition(" ")
+    named = re.compile(rf"(?<![\w.:]){re.escape(host)}(?![\w.:])( \([^)]*\))?")
+    return where, tuple((named.sub("", why), rules) for why, rules in unknown.reasons)
+
+
 def informs_only(unknown: Unknown) -> bool:
     known = catalogue()
     asked = [known[rule].rule for _, rules in unknown.reasons for rule in rules if rule in known]

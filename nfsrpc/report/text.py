@@ -33,7 +33,7 @@ from nfsrpc.report.captures import busiest, described, in_force, lacks, program_
 from nfsrpc.report.contents import Fault, ProcedureTraffic, Report
 from nfsrpc.report.fleet import HostToFix, Overview
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
+from nfsrpc.report.needs import HEALTHY_SO_FAR, of_many_hosts, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.rules import FAMILIES
@@ -338,12 +338,14 @@ class _Page:
             return
         room = PAGE.unknown if self.verbose else SCREEN.unknown
         more, idle = 0, set[str]()
-        for unknown in unknowns(answers):
+        found = unknowns(answers)
+        for unknown, hosts in [(each, 0) for each in found] if self.verbose else of_many_hosts(found):
             if unknown.needs or self.verbose:
                 reasons, left = first_of(unknown.reasons, room)
                 room, more = room - len(reasons), more + left
+                alike = f"; likewise of {count(hosts, 'more host')}" if hosts else ""
                 for why, rules in reasons:
-                    lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
+                    lines += self.hanging("", f"{', '.join(rules)}: {why}{alike}", 2)
                 lines += self.vantages(unknown.needs) if reasons else []
             elif state != "fault":
                 idle |= {rule for _, rules in unknown.reasons for rule in rules}

@@ -440,6 +440,29 @@ def test_captures_that_would_only_inform_come_last() -> None:
     assert [unknown.reasons[0][1] for unknown in unknowns(answers)] == [("REG001",), ("LCK013",), ("LCK001",)]
 
 
+def test_hosts_that_lack_the_same_share_an_entry_but_for_verbose() -> None:
+    def lacking(host: str, why: str, where: str = "loopback") -> CannotTell:
+        return CannotTell("REG002", why, Need(f"{where} of {host}", command("tcpdump {host}", host=host)))
+
+    answers = (
+        lacking("10.0.0.1", "the loopback of 10.0.0.1 (one) was not captured"),
+        lacking("10.0.0.12", "the loopback of 10.0.0.12 was not captured"),
+        lacking("fe80::1", "the loopback of fe80::1 (three) was not captured"),
+        lacking("10.0.0.4", "nothing of 10.0.0.4 was captured"),
+        lacking("10.0.0.5", "the loopback of 10.0.0.5 was not captured", "wire"),
+        lacking("10.0.0.6", "the loopback of 10.0.0.60 was not captured"),
+    )
+    report = CANNOT_TELL._replace(diagnosis=replace(CANNOT_TELL.diagnosis, cannot_tell=answers))
+    said = [line for line in render(report, 120).splitlines() if "REG002" in line]
+    assert [line.partition("REG002: ")[2] for line in said] == [
+        "the loopback of 10.0.0.1 (one) was not captured; likewise of 2 more hosts",
+        "nothing of 10.0.0.4 was captured",
+        "the loopback of 10.0.0.5 was not captured",
+        "the loopback of 10.0.0.60 was not captured",
+    ]
+    assert sum("REG002: " in line for line in render(report, 120, verbose=True).splitlines()) == len(answers)
+
+
 def test_a_fleet_leads_with_hosts_to_fix_nodes_and_one_more_capture() -> None:
     text = render(FLEET, 80)
     lines = text.splitlines()
