@@ -7,13 +7,13 @@ waited in sight is enough for the finding to be certain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from nfsrpc.columns import Mask, isin
+from nfsrpc.columns import Array, Mask, isin
 from nfsrpc.decode import rows_of
-from nfsrpc.diagnosis.timers import Frame, among
+from nfsrpc.facts.basic import fact
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.findings.finding import Finding
 from nfsrpc.protocols.numbers import Prog
@@ -24,20 +24,29 @@ from nfsrpc.tables import Calls, Flows
 WHY = "Nothing was captured of the client after that call which shows that no reply came: the capture may have lost it."
 
 
+@fact
+def perhaps_answered(calls: Calls, flows: Flows) -> Array:
+    """The calls without reply that may have had one, as keys of their captures and frames, sorted."""
+    calls = calls.where(calls["state"] == "unanswered")
+    calls = calls.where(~in_sight(calls, flows))
+    return np.sort(key(calls["capture"], calls["call_frame"]))
+
+
 def doubted(findings: Sequence[Finding], inputs: Inputs) -> list[Finding]:
     """The findings; those whose evidence is nothing but calls that may have had their replies are likely at most."""
-    frames = {(proof.capture, proof.frame) for each in findings for proof in each.evidence}
-    calls = inputs.calls
-    calls = calls.where((calls["state"] == "unanswered") & among(calls, "capture", "call_frame", frames))
-    names = zip(calls["capture"].tolist(), calls["call_frame"].tolist(), strict=True)
-    waited = dict(zip(names, in_sight(calls, inputs.flows).tolist(), strict=True))
-    return [doubtful(each, waited) for each in findings]
+    return [doubtful(each, inputs.perhaps_answered) for each in findings]
 
 
-def doubtful(found: Finding, waited: Mapping[Frame, bool]) -> Finding:
-    """The finding; `waited`: which calls are open, by their frames, and whether they waited in sight."""
-    proved = [waited.get((proof.capture, proof.frame), True) for proof in found.evidence]
-    return found if not proved or any(proved) else found.doubted(WHY)
+def doubtful(found: Finding, perhaps: Array) -> Finding:
+    captures, frames = (np.array([proof[at] for proof in found.evidence]) for at in (0, 1))
+    evidence = key(captures, frames)
+    at = np.searchsorted(perhaps, evidence)
+    alike = np.append(perhaps, 0)[at] == evidence
+    return found.doubted(WHY) if len(evidence) and alike.all() else found
+
+
+def key(captures: Array, frames: Array) -> Array:
+    return captures.astype(np.uint64) << np.uint64(32) | frames.astype(np.uint64)
 
 
 def in_sight(calls: Calls, flows: Flows) -> Mask:
