@@ -38,7 +38,8 @@ MAX_RECORD = 1 << 24  # what claims more is no record mark
 # A mark of less than 16 MiB, any xid, then CALL and RPC version 2, or REPLY and its state.
 RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
 CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen at two interfaces, not a resend
-SENT_AGAIN_NS = 1_000_000  # the same where each has an IP identification of its own
+# The same where each has an IP identification of its own, unless what the other side sent was captured once.
+SENT_AGAIN_NS = 1_000_000
 SHORTEST = 20  # bytes of a message
 RPCSEC_GSS = bytes((0, 0, 0, 6))
 CROSSED_NS = 5_000_000  # a call retransmitted when its reply was on its way
@@ -117,16 +118,24 @@ def reply_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, in
     return (UNKNOWN, UNKNOWN, UNKNOWN, AUTH_ERROR + detail if reason else RPC_MISMATCH) if known else None
 
 
-def datagram_messages(conversation: list[Packet]) -> Iterator[Message]:
-    seen: dict[bytes, tuple[int, int]] = {}
-    for packet in conversation:
+def datagram_messages(conversation: list[Packet], back: list[Packet]) -> Iterator[Message]:
+    """The messages of one direction; `back`: the packets of the other one."""
+    source = conversation[0].source
+    seen: dict[tuple[Party, bytes], tuple[int, int]] = {}
+    heard: set[Party] = set()  # who sent anything, and of whom anything was captured twice
+    doubled: set[Party] = set()
+    for packet in sorted((*conversation, *back), key=lambda packet: packet.frame.number):
         time = packet.frame.time
         found = message(packet, packet.frame.number, time, packet.data)
-        last, ident = seen.get(packet.data, (-CAPTURED_TWICE_NS, 0))
+        last, ident = seen.get((packet.source, packet.data), (-CAPTURED_TWICE_NS, 0))
         unlike = 0 != ident != packet.ident != 0
-        if found and abs(time - last) > (SENT_AGAIN_NS if unlike else CAPTURED_TWICE_NS):
+        once = bool(heard - {packet.source}) and not doubled - {packet.source}
+        again = abs(time - last) <= (SENT_AGAIN_NS if unlike else CAPTURED_TWICE_NS) and not (unlike and once)
+        if found and not again and packet.source == source:
             yield found
-        seen[packet.data] = (time, packet.ident)
+        heard.add(packet.source)
+        doubled |= {packet.source} if again else set()
+        seen[packet.source, packet.data] = (time, packet.ident)
 
 
 def header_size(body: bytes) -> int | None:
@@ -256,7 +265,7 @@ def messages(capture: Iterable[Frame], most: Most | None = None) -> list[Message
             asked = calls_by_xid(conversations.get((transport, target, source, began), []), most) if most else {}
             found += stream_messages(conversation, most or {}, asked)
         else:
-            found += datagram_messages(conversation)
+            found += datagram_messages(conversation, conversations.get((transport, target, source, began), []))
     return sorted(found, key=lambda each: each.frame)
 
 

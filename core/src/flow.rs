@@ -141,8 +141,16 @@ impl Flow {
         }
         let Flow { sides, row, .. } = self;
         let (own, other) = Flow::sides_from(sides, side);
-        if packet.tcp_flags & ACK != 0 && other.stream.acknowledge(packet.ack) {
-            run_out_of_patience(other, row, 1 - side.min(1), outlet);
+        if packet.tcp_flags & ACK != 0 {
+            if other.stream.has_skipped(packet.ack) {
+                other.loss = Some(outlet.place.time);
+            }
+            if other.stream.acknowledge(packet.ack) {
+                run_out_of_patience(other, row, 1 - side.min(1), outlet);
+            }
+        }
+        if own.stream.has_skipped(packet.seq) {
+            own.loss = Some(outlet.place.time);
         }
         if packet.length > 0 {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));

@@ -154,7 +154,7 @@ impl FlowTable {
         flow.row.last = flow.row.last.max(place.time);
         let path = flow.path(side, at);
         let (own, other) = Flow::sides_from(&mut flow.sides, side);
-        if own.captured_before(packet, place.time) {
+        if own.captured_before(packet, place.time, other) {
             flow.row.duplicates += 1;
             *duplicates += 1;
             return;

@@ -13,6 +13,8 @@ const RECENT: usize = 4;
 /// waits at least 100 ms before a retransmission, TCP 200 ms (TCP_RTO_MIN) or, in fast retransmission, a round trip.
 const TWICE_NS: i64 = 20_000_000;
 /// The same where the identifications differ, or for a TCP segment without one, which may be retransmitted after a round trip.
+/// Where no frame of the other side was captured twice, datagrams whose identifications differ are two: a server that goes on
+/// after a stall answers all copies of a call at once.
 const TWICE_ANEW_NS: i64 = 1_000_000;
 
 /// A frame that was seen of late.
@@ -57,6 +59,8 @@ pub struct Side {
     pub newest_time: i64,
     recent: [Sighting; RECENT],
     next_recent: usize,
+    /// Whether a datagram or SYN of it was captured twice.
+    pub doubled: bool,
     /// Frames that were damaged, and when the last was: its messages may have been in them.
     pub damaged: u32,
     pub damage: Option<i64>,
@@ -64,19 +68,21 @@ pub struct Side {
 
 impl Side {
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
-    /// tells.
+    /// tells. `other`: the other side.
     #[inline]
-    pub fn captured_before(&mut self, packet: &Packet<'_>, time: i64) -> bool {
+    pub fn captured_before(&mut self, packet: &Packet<'_>, time: i64, other: &Side) -> bool {
         if packet.transport == TCP && packet.tcp_flags & SYN == 0 {
             return false;
         }
         let mark = fingerprint(packet);
+        let once = packet.transport != TCP && other.frames > 0 && !other.doubled;
         let again = self.recent.iter().any(|seen| {
             let unlike = seen.id != packet.ip_id && seen.id != 0 && packet.ip_id != 0;
             let limit = if unlike { TWICE_ANEW_NS } else { TWICE_NS };
-            let at_once = time.saturating_sub(seen.time).saturating_abs() <= limit;
+            let at_once = !(unlike && once) && time.saturating_sub(seen.time).saturating_abs() <= limit;
             seen.mark == mark && (at_once || (seen.id == packet.ip_id && packet.ip_id != 0))
         });
+        self.doubled |= again;
         if !again {
             if let Some(slot) = self.recent.get_mut(self.next_recent) {
                 *slot = Sighting { mark, id: packet.ip_id, time };
@@ -159,8 +165,8 @@ mod tests {
     /// Whether the second of two equal datagrams, so much later, is the first one once more.
     fn is_again((first, second): (u32, u32), later: i64) -> bool {
         let mut side = Side::default();
-        assert!(!side.captured_before(&packet(UDP, first, b"datagram"), 50 * MILLISECOND));
-        side.captured_before(&packet(UDP, second, b"datagram"), 50 * MILLISECOND + later)
+        assert!(!side.captured_before(&packet(UDP, first, b"datagram"), 50 * MILLISECOND, &Side::default()));
+        side.captured_before(&packet(UDP, second, b"datagram"), 50 * MILLISECOND + later, &Side::default())
     }
 
     #[test]
@@ -182,14 +188,28 @@ mod tests {
     }
 
     #[test]
+    fn one_of_another_identification_is_another_where_frames_of_the_other_side_were_captured_once() {
+        let is_again = |frames: u32, doubled: bool, ids: (u32, u32)| {
+            let (mut side, other) = (Side::default(), Side { frames, doubled, ..Side::default() });
+            side.captured_before(&packet(UDP, ids.0, b"reply"), 0, &other);
+            side.captured_before(&packet(UDP, ids.1, b"reply"), 0, &other)
+        };
+        assert_eq!(
+            [(0, false), (1, false), (1, true)].map(|(n, twice)| is_again(n, twice, (5, 6))),
+            [true, false, true]
+        );
+        assert_eq!([(5, 5), (0, 6), (5, 0)].map(|ids| is_again(1, false, ids)), [true; 3]);
+    }
+
+    #[test]
     fn four_datagrams_are_remembered() {
         let after = |others: u8| {
             let mut side = Side::default();
-            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND);
+            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND, &Side::default());
             for other in 0..others {
-                assert!(!side.captured_before(&packet(UDP, 0, &[other; 8]), 50 * MILLISECOND));
+                assert!(!side.captured_before(&packet(UDP, 0, &[other; 8]), 50 * MILLISECOND, &Side::default()));
             }
-            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND)
+            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND, &Side::default())
         };
         assert_eq!([0, 3, 4].map(after), [true, true, false]);
     }
@@ -197,7 +217,8 @@ mod tests {
     #[test]
     fn of_segments_with_data_the_stream_tells() {
         let mut side = Side::default();
-        let twice = [(); 2].map(|()| side.captured_before(&packet(TCP, 1, b"data"), 50 * MILLISECOND));
+        let twice =
+            [(); 2].map(|()| side.captured_before(&packet(TCP, 1, b"data"), 50 * MILLISECOND, &Side::default()));
         assert_eq!(twice, [false, false]);
     }
 

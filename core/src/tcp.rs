@@ -63,6 +63,8 @@ pub struct Stream {
     furthest: Option<u32>,
     /// The highest acknowledgement of the other side.
     pub acked: Option<u32>,
+    /// Where it stood when first heard of, before any of its bytes were seen.
+    origin: Option<u32>,
     pub lost_bytes: u64,
     /// In damaged segments, as far as they are not yet found to be missing: the capture did not lose them.
     pub damaged_bytes: u64,
@@ -93,6 +95,7 @@ impl Stream {
             acked_then: 0,
             furthest: None,
             acked: None,
+            origin: None,
             lost_bytes: 0,
             damaged_bytes: 0,
             doubtful: false,
@@ -177,6 +180,13 @@ impl Stream {
         let (Some(seen), Some(acked)) = (self.furthest.or(self.next), self.acked) else { return 0 };
         let beyond = distance(seen, acked);
         if (2..=WINDOW).contains(&beyond) { u64::from(beyond.unsigned_abs()) } else { 0 }
+    }
+
+    /// Whether it went on, by a number of its own or an acknowledgement, before any of its bytes were seen. Those in between were
+    /// in flight when the capture began, or the capture lost them. One byte is a FIN, or what a keepalive is short of.
+    #[inline]
+    pub fn has_skipped(&mut self, to: u32) -> bool {
+        !self.begun() && (2..=WINDOW).contains(&distance(*self.origin.get_or_insert(to), to))
     }
 
     /// Whether any of its bytes were seen.
@@ -491,6 +501,18 @@ mod tests {
         };
         assert_eq!([10, 11, 12].map(unseen), [0, 0, 2]);
         assert_eq!([10 + (1 << 30), 11 + (1 << 30)].map(unseen), [1 << 30, 0]);
+    }
+
+    #[test]
+    fn a_stream_whose_beginning_was_not_captured_skips_at_least_two_bytes_within_a_window() {
+        let skips = |to: u32| {
+            let mut stream = Stream::new(None);
+            assert!(!stream.has_skipped(10));
+            stream.has_skipped(to)
+        };
+        assert_eq!([9, 10, 11, 12].map(skips), [false, false, false, true]);
+        assert_eq!([10 + (1 << 30), 11 + (1 << 30)].map(skips), [true, false]);
+        assert!(!Stream::new(Some(0)).has_skipped(12), "what is missing of it is counted");
     }
 
     #[test]

@@ -403,6 +403,25 @@ fn a_reply_that_was_acknowledged_and_not_captured_is_lost_though_nothing_follows
 }
 
 #[test]
+fn a_reply_that_is_missing_where_the_capture_begins_in_mid_stream_may_be_lost() {
+    // The reply to the first call is so long, and is not captured; the second call acknowledges it, and is answered, or is not.
+    let flags = |missing: u32, answered: bool| {
+        let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+        wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+        wire.tcp(1.1, &s, &c, ACK, s.seq, &[]);
+        s.seq = s.seq.wrapping_add(missing);
+        wire.send(2.0, &mut c, &s, &record(&[&call(2, 2, &[])]));
+        if answered {
+            wire.send(2.1, &mut s, &c, &record(&[&reply(2, &[])]));
+        }
+        let batch = wire.decode();
+        assert_eq!((batch.flows.c_lost_bytes[0], batch.flows.s_lost_bytes[0]), (0, 0));
+        rows(&batch).into_iter().find(|row| row.xid == 1).expect("the call").flags & REPLY_SIDE_LOSS
+    };
+    assert_eq!([(1, true), (2, true), (1, false), (2, false)].map(|(n, answered)| flags(n, answered)), [0, 4, 0, 4]);
+}
+
+#[test]
 fn a_reply_may_be_captured_two_seconds_before_its_call() {
     let before = |seconds: f64| {
         let mut wire = Wire::default();

@@ -124,6 +124,30 @@ def unanswered_questions(inputs: Inputs) -> str:
     return ""
 
 
+def silent_over_udp(inputs: Inputs) -> str:
+    """NFS calls over UDP have no reply for ANSWER_S when the capture ends, nor has any later one of that client.
+
+    RPC005 waits for a retransmission: where the capture ends before, this may be the begin of a stall.
+    """
+    calls, counted = inputs.exchanges, inputs.counted
+    about = (calls["prog"] == Prog.NFS) & (calls["transport"] == "udp") & (calls["proc"] != NULL)
+    rows = calls.where(about & (calls["state"] != "answered") & calls.valid("time") & ~recent(calls["time"], inputs))
+    if not len(rows):
+        return ""
+    of_nfs = calls.where((calls["prog"] == Prog.NFS) & (calls["state"] == "answered"))
+    sums = counted.where(counted["prog"] == Prog.NFS)
+    answers = [
+        Stretches([of_nfs["client"], of_nfs["server"]], of_nfs["reply_time"]),
+        Stretches([sums["client"], sums["server"]], sums["last"]),
+    ]
+    for (client, server), theirs in Parts(rows, "client", "server").items():
+        last = int(theirs["time"].max())
+        if all(of.following((client, server), last) is None for of in answers):
+            unanswered_calls = f"{several(len(theirs), 'NFS call')} of {client} over UDP"
+            return f"{unanswered_calls} not answered by {server} when the capture ends"
+    return ""
+
+
 def retransmitted(calls: Calls) -> Mask:
     """Which calls were repeated over UDP, where a sender that waits keeps no connection."""
     mask: Mask = (calls["transport"] == "udp") & (calls["retransmits"] >= MIN_REPETITIONS)
@@ -447,6 +471,7 @@ CONDITIONS: tuple[Condition, ...] = (
     unlock_failed,
     unanswered,
     unanswered_questions,
+    silent_over_udp,
     held_twice,
     blocking_denied,
     polling,

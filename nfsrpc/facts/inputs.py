@@ -153,6 +153,7 @@ class Inputs:
     lock_waits: LockWaits
     clock_steps: tuple[Span, ...]
     damaged_frames: Mapping[tuple[int, int], str]
+    perhaps_answered: Array
     skipped: tuple[SourceError, ...]
     unread: Mapping[int, str]
     # What the other rules found, for those that are run last.

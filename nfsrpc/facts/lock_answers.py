@@ -1,7 +1,8 @@
 """Answers to lock requests: how long they took, and which took long because the server had rebooted.
 
 A lock manager that serves nobody during a reboot, or that is just starting while clients reclaim, is not slow. One that
-sends its reply at the moment when another session releases the range has held it back, instead of answering BLOCKED.
+sends its reply at the moment when another session releases the range has held it back, instead of answering BLOCKED;
+so may one that has not answered yet while a session holds the range.
 """
 
 from __future__ import annotations
@@ -70,6 +71,25 @@ class LockAnswers:
         held &= np.abs(locks["released"] - row.reply_time) <= moment
         held[number] = False
         return next(iter(locks.where(held).rows()), None)
+
+    def holder(self, rows: Calls) -> Locks.Row | None:
+        """The session that holds the range for which all of these requests of one server wait unanswered, if any."""
+        if not len(rows) or not (rows["state"] == "unanswered").all():
+            return None
+        first = rows.row(int(np.argmin(rows["time"])))
+        locks = self._sessions[first.server]
+        numbers = np.flatnonzero(locks["exchange"] == first.exchange)
+        if not len(numbers):
+            return None
+        number = int(numbers[0])
+        held = same_range(locks, number) & (locks["state"] == "held") & ~locks.valid("unlock") & locks.valid("granted")
+        held &= (locks["granted"] < first.time) & (locks["exclusive"] | locks["exclusive"][number])
+        held &= locks["owner"] != locks.row(number).owner
+        holders = np.flatnonzero(held)
+        if not len(holders):
+            return None
+        behind = locks["exchange"][same_range(locks, int(holders[0]))]
+        return locks.row(int(holders[0])) if isin(rows["exchange"], behind).all() else None
 
 
 @fact

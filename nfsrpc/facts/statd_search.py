@@ -3,7 +3,8 @@
 Linux's lockd has one thread. Before a client host's first lock it asks its own portmapper for statd, 20 times, 3 s
 apart, and serves no other request meanwhile; then it grants (fs/lockd/mon.c). So the wait is a minute, or a multiple of
 it where several client hosts queue; NFS works; the request was acknowledged; no later request is answered before. A
-reply that comes when another session releases the range was held back for that, and Linux holds none back.
+reply that comes when another session releases the range was held back for that, and Linux holds none back; while
+another session holds the range of all requests that wait, their replies may be held back.
 """
 
 from __future__ import annotations
@@ -161,7 +162,9 @@ class Stall:
     def is_search(self, minute_s: float, longest_s: float, first_lock_s: float) -> bool:
         """Whether the first lock of a client waits as long as lockd looks for statd."""
         wait = self.victims.wait_s
-        if wait is None or wait > longest_s or self.answers.held_back_for(self.rows) is not None:
+        if wait is None or wait > longest_s:
+            return False
+        if self.answers.held_back_for(self.rows) is not None or self.answers.holder(self.rows) is not None:
             return False
         return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
 

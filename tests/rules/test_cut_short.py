@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
+import numpy as np
 import pytest
 
 import nfsrpc
@@ -156,6 +157,7 @@ def doubting(damaged: int | None = None, step: Span | None = None) -> Inputs:
     inputs = Inputs({})
     inputs.damaged_frames = {(0, damaged): "xdr-length"} if damaged is not None else {}
     inputs.clock_steps, inputs.unread = (step,) if step else (), {}
+    inputs.perhaps_answered = np.zeros(0, dtype=np.uint64)
     return inputs
 
 

@@ -14,7 +14,7 @@ from nfsrpc.tables import TALLIES, Tallies
 from tests.records import records_of
 from tests.rules.stage import LOCKD, Stage, inputs
 from tests.rules.test_variants import shortened
-from tests.scenario import Exchange
+from tests.scenario import Exchange, Transport
 
 Story = Callable[[Stage], None]
 
@@ -403,11 +403,14 @@ def test_a_reply_long_after_the_begin_to_a_call_from_before(into_s: float, is_do
     assert any(reason.startswith("10.0.0.9 answered 10.0.0.1 5.") for reason in doubts(inputs(cut))) == is_doubted
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
 @pytest.mark.parametrize(("into_s", "replies", "is_doubted"), [(5.1, 2, True), (4.9, 2, False), (5.1, 1, False)])
-def test_more_replies_than_calls_long_after_the_begin(into_s: float, replies: int, is_doubted: bool) -> None:
+def test_more_replies_than_calls_long_after_the_begin(
+    into_s: float, replies: int, is_doubted: bool, transport: Transport
+) -> None:
     """The capture begins after the first LOCK, and has its copy."""
     stage = Stage()
-    lock = stage.client.lock(stage.server)
+    lock = stage.client.lock(stage.server, transport=transport)
     before = stage.frames()
     stage.nfs(stage.other)
     lock.granted(after=into_s, resent=[into_s - 1], copies=replies)
@@ -416,6 +419,27 @@ def test_more_replies_than_calls_long_after_the_begin(into_s: float, replies: in
     cut = whole[:24] + b"".join(list(records_of(whole))[before:])
     said = "a LOCK of 10.0.0.1 to 10.0.0.9 was sent before the capture began, and answered 5."
     assert any(reason.startswith(said) for reason in doubts(inputs(cut))) == is_doubted
+
+
+@pytest.mark.parametrize(
+    ("transport", "tail_s", "resumes", "is_doubted"),
+    [("udp", 1.1, False, True), ("udp", 0.9, False, False), ("udp", 1.1, True, False), ("tcp", 1.1, False, False)],
+)
+def test_nfs_calls_over_udp_that_have_no_reply_when_the_capture_ends(
+    transport: Transport, tail_s: float, resumes: bool, is_doubted: bool
+) -> None:
+    def story(stage: Stage) -> None:
+        def asks(handle: bytes) -> Exchange:
+            return stage.client.call(stage.server, "nfs3", "GETATTR", transport=transport, object=handle)
+
+        asks(b"before").reply(status="OK", type="REG")
+        asks(b"silent")
+        if resumes:
+            asks(b"after").reply(status="OK", type="REG")
+        stage.later(tail_s, stage.other)
+
+    said = ["1 NFS call of 10.0.0.1 over UDP not answered by 10.0.0.9 when the capture ends"]
+    assert doubted(story) == (said if is_doubted else [])
 
 
 PINGED: dict[str, tuple[dict[str, Any], str]] = {

@@ -9,7 +9,7 @@ Why it matters
 
 Not flagged when
     Never; what is found of the server's statd explains it: REG001, REG007, MON001, MON003. DENIED is a lock in
-    conflict.
+    conflict. A warning where each LOCK was denied at once and the next one of its client was granted soon after.
 
 How to confirm
     On the server: dmesg | grep -i lockd; rpcinfo -t localhost 100024.
@@ -27,14 +27,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import isin
+from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.findings.advice import RESTART_STATD, answers, loopback_of, registered
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import duration, named, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "LCK004",
@@ -48,6 +49,12 @@ RULE = Rule(
 )
 
 
+SOON_S = (
+    10.0  # a denial was a passing failure if the next LOCK is granted so soon after: the client's first retransmission
+)
+AT_ONCE_S = 5.0  # a LOCK that is denied later has waited for something
+
+
 def check(requests: Calls, locks: Locks, loopbacks: frozenset[str]) -> Iterator[Answer]:
     synchronous = requests.where(
         isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS)
@@ -56,11 +63,34 @@ def check(requests: Calls, locks: Locks, loopbacks: frozenset[str]) -> Iterator[
     sessions = locks.where(isin(locks["exchange"], synchronous["exchange"]))
     servers = synchronous["server"].present() | asynchronous["server"].present()
     rows, theirs, messages = Parts(synchronous, "server"), Parts(sessions, "server"), Parts(asynchronous, "server")
+    passing = set(synchronous["exchange"][passes_soon(synchronous, requests)].tolist())
     for server in sorted(servers):
-        yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
+        is_passing = not len(messages[server]) and passing.issuperset(rows[server]["exchange"].tolist())
+        yield finding(server, rows[server], theirs[server], messages[server], loopbacks, is_passing)
 
 
-def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loopbacks: frozenset[str]) -> Finding:
+def passes_soon(denied: Calls, requests: Calls) -> Mask:
+    """Which denials are of one LOCK alone: it came at once, and the next LOCK of its client there was granted."""
+    mask: Mask = denied["latency_s"] < AT_ONCE_S
+    if not mask.any():
+        return mask
+    asked = requests.where(requests["proc"] == NlmProc.LOCK)
+    granted = asked.where(asked["status"] == Nlm4Stats.GRANTED)
+    next_locks, grants = (Stretches((rows["client"], rows["server"]), rows["time"]) for rows in (asked, granted))
+    for number, row in enumerate(denied.rows()):
+        replied = row.reply_time or NAT
+        then = grants.following((row.client, row.server), replied)
+        mask[number] &= (
+            then is not None
+            and then - replied <= SOON_S * SECOND
+            and then == next_locks.following((row.client, row.server), replied)
+        )
+    return mask
+
+
+def finding(
+    server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loopbacks: frozenset[str], is_passing: bool
+) -> Finding:
     tables = rows, asynchronous
     clients = tuple(sorted({client for table in tables for client in table["client"].tolist() if client}))
     times = [time for table in tables for time in table["time"][table.valid("time")].tolist()]
@@ -68,13 +98,15 @@ def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loop
     count = rows.count + asynchronous.count
     latencies = rows["latency_s"][rows.valid("latency_s")]
     after = f", after up to {duration(float(latencies.max()))}" if len(latencies) else ""
+    granted = " The next LOCK of each client was granted: it was a passing failure." if is_passing else ""
     return RULE.finding(
+        severity="warning" if is_passing else "error",
         host=server,
-        title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS",
+        title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS{', then granted' * is_passing}",
         explanation=(
             f"{several(count, 'LOCK')} of {named(clients)} answered DENIED_NOLOCKS{after}: no lock is in conflict, the "
             "server could not serve the request. Most often statd does not monitor the client, because it is dead, "
-            "refuses or hangs; lockd asks it over the server's loopback."
+            f"refuses or hangs; lockd asks it over the server's loopback.{granted}"
         ),
         clients=clients,
         files=tuple(sorted({file for table in (sessions, asynchronous) for file in table["file"].tolist() if file})),

@@ -14,6 +14,8 @@ Not flagged when
     tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
     One that is never repeated had its result where the client unlocks it or goes on with other locks.
     Where captures whose clocks cannot be compared show the server with all of these clients (CAP007), it is likely.
+    So it is where another session holds the range, which is named then, and where none of the requests was
+    retransmitted and no later frame of their connections shows that the reply was not lost by the capture.
 
 How to confirm
     On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.
@@ -33,11 +35,12 @@ from operator import itemgetter
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
+from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.stalls import LockFiles, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
 from nfsrpc.findings.command import command
-from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
@@ -68,6 +71,7 @@ def check(
     span: Span | None,
     vantages: Vantages,
     lock_files: LockFiles,
+    lock_answers: LockAnswers,
 ) -> Iterator[Answer]:
     granted = granted_otherwise(locks)
     decided, silent = (
@@ -79,7 +83,7 @@ def check(
     results = Parts(nlm.where(nlm["proc"] == NlmProc.LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
-        yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, came, lock_answers.holder(rows))
     without_result = (locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG") & locks.valid("requested")
     undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     undecided += int(without_result.sum()) - len(silent_messages)
@@ -107,9 +111,16 @@ def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int]
 
 
 def finding(
-    server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+    server: str,
+    rows: Calls,
+    files: tuple[str, ...],
+    loopbacks: frozenset[str],
+    span: Span | None,
+    came: str,
+    holder: Locks.Row | None,
 ) -> Finding:
     """The finding on one server; `came`: how far the first request came, where that is known."""
+    while_held, behind = in_words(holder)
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     first = int(rows["time"].min())
     wait = (
@@ -119,18 +130,19 @@ def finding(
     waited_s = f" for {duration(wait)}" if wait is not None else ""
     again = f", retransmitted {several(resent, 'time')}" if resent else ""
     return RULE.finding(
+        certainty="certain" if holder is None else "likely",
         host=server,
-        title=f"{several(rows.count, 'LOCK')} to {server} never answered",
+        title=f"{several(rows.count, 'LOCK')} to {server} never answered{while_held}",
         explanation=(
             f"{several(rows.count, 'LOCK')} of {named(clients)} to {server} had no reply{waited_s}{again}. Replies of "
-            f"the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
+            f"the server to other calls are in the capture, so this one would be.{came and ' '}{came}{behind}"
         ),
         clients=clients,
         files=files,
         count=rows.count,
         first=first,
         last=span.last if span is not None else None,
-        evidence=tuple(longest_waits(rows, 4)),
+        evidence=(*held_since(holder), *longest_waits(rows, 4)),
         remedy=(
             command(
                 "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",
@@ -143,3 +155,20 @@ def finding(
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=wait,
     )
+
+
+def in_words(holder: Locks.Row | None) -> tuple[str, str]:
+    """The ends of the title and of the explanation, where another session holds the range."""
+    if holder is None:
+        return "", ""
+    who = f"{holder.owner} ({holder.client})"
+    held_back = "the server may hold its reply back until then, instead of answering BLOCKED"
+    return (
+        f", while {who} holds the range",
+        f" {who} was granted that range before and has not unlocked it: {held_back}.",
+    )
+
+
+def held_since(holder: Locks.Row | None) -> Iterator[Evidence]:
+    if holder is not None and holder.granted_frame is not None:
+        yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")

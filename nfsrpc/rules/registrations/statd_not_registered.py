@@ -18,11 +18,12 @@ Not flagged when
     and serves no locks (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's
     loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
-    From the wire: NFS waits as well, the lock request was not even acknowledged (over UDP: lockd answered nothing over
-    UDP, or ICMP says that it is unreachable), or was answered from another address; lockd answered a later request
-    meanwhile, or held its reply back until the range was released; statd was named meanwhile, or in a capture whose
-    clock cannot be compared (CAP007); or nothing has ended the wait yet and DNS does not answer the server. The server
-    boots; but a request that was sent after its notice and waits for just as long as Linux looks for statd is flagged.
+    From the wire: NFS waits as well, the lock request was not even acknowledged (over UDP: lockd answered nothing
+    over UDP, or ICMP says that it is unreachable), or was answered from another address; lockd answered a later
+    request meanwhile, held its reply back until the range was released, or may do so, because another session holds
+    the range of all requests that wait; statd was named meanwhile, or in a capture whose clock cannot be compared
+    (CAP007); or nothing has ended the wait yet and DNS does not answer the server. The server boots; but a request
+    that was sent after its notice and waits for just as long as Linux looks for statd is flagged.
 
 How to confirm
     On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.

@@ -9,7 +9,8 @@ Why it matters
 Not flagged when
     The capture ends too soon, lacks the other direction or lost packets. The client itself closed the connection. The
     server boots. A call that was retransmitted because of a lost packet and answered soon. Procedure NULL over UDP,
-    where the server answers that client over TCP: many serve no UDP.
+    where the server answers that client over TCP: many serve no UDP. Where no call was retransmitted and no later frame
+    of their connections shows that the replies were not lost by the capture, it is likely.
 
 How to confirm
     dmesg | grep 'nfs: server' on the client; nfsstat -c.

@@ -10,7 +10,8 @@ Why it matters
 
 Not flagged when
     It is information only for other probes, as mount and rpcinfo send them to find versions, for what portmappers of
-    older versions answer, and for NFSACL, which many servers lack. The same port serves the program later.
+    older versions answer, and for NFSACL, which many servers lack. The same port serves the program later. A warning
+    where each call that was answered GARBAGE_ARGS or SYSTEM_ERR was soon followed by one of its client that succeeded.
 
 How to confirm
     rpcinfo -t HOST PROGRAM VERSION
@@ -58,17 +59,23 @@ ERRORS: dict[int, str] = {
     AcceptStat.SYSTEM_ERR: "SYSTEM_ERR",
     Rejected.RPC_MISMATCH: "RPC_MISMATCH",
 }
+# What says nothing of the program: these may be of one call alone.
+PASSING = (AcceptStat.GARBAGE_ARGS, AcceptStat.SYSTEM_ERR)
+SOON_S = 10.0  # in which the next call of that client to that procedure succeeds: a client's first retransmission
 GRAVE = (Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
 PLACE = ("server", "prog", "server_port", "transport")
+DONE = {False: "What was asked is not done.", True: "The next call of the same client to that procedure succeeded."}
+PROCEDURE = ("client", "server", "prog", "vers", "proc")
 
 
 def check(exchanges: Calls, registrations: Registrations, *, named_s: float = 60.0) -> Iterator[Answer]:
     refused = exchanges.where(isin(exchanges["rpc_status"], tuple(ERRORS)))
+    passing = passes_soon(refused, exchanges)
     misled = of_named_ports(refused, exchanges, registrations, named_s)
     kinds, _ = group(refused["server"].codes, refused["prog"], refused["vers"], misled)
     for part in members(kinds):
         rows = refused.take(part)
-        yield wrong_port(rows) if misled[part[0]] else finding(rows)
+        yield wrong_port(rows) if misled[part[0]] else finding(rows, bool(passing[part].all()))
 
 
 def of_named_ports(refused: Calls, exchanges: Calls, registrations: Registrations, named_s: float) -> Mask:
@@ -90,6 +97,27 @@ def of_named_ports(refused: Calls, exchanges: Calls, registrations: Registration
         if mask[number]:
             just_named = named.meet(place, time - round(named_s * SECOND), time)
             mask[number] = just_named and later.following(place, time) is None
+    return mask
+
+
+def passes_soon(refused: Calls, exchanges: Calls) -> Mask:
+    """Which errors were of one call alone: the next one of that client to that procedure succeeded, and soon.
+
+    NFS is left out, whose calls that succeed may be counted and not listed.
+    """
+    mask: Mask = isin(refused["rpc_status"], PASSING) & (refused["prog"] != Prog.NFS) & refused.valid("reply_time")
+    if not mask.any():
+        return mask
+    others = exchanges.where((exchanges["state"] == "answered") & exchanges.valid("time"))
+    next_calls = Stretches([others.column(name) for name in PROCEDURE], others["time"])
+    done = others.where(others["rpc_status"] == AcceptStat.SUCCESS)
+    successes = Stretches([done.column(name) for name in PROCEDURE], done["time"])
+    keys = zip(*(refused.column(name).tolist() for name in PROCEDURE), strict=True)
+    for number, (key, replied) in enumerate(zip(keys, refused["reply_time"].tolist(), strict=True)):
+        if mask[number]:
+            then = successes.following(key, replied)
+            is_soon = then is not None and then - replied <= SOON_S * SECOND
+            mask[number] = is_soon and then == next_calls.following(key, replied)
     return mask
 
 
@@ -132,7 +160,8 @@ def probe(row: Calls.Row) -> Command:
     )
 
 
-def finding(rows: Calls) -> Finding:
+def finding(rows: Calls, is_passing: bool) -> Finding:
+    """The finding on one program; `is_passing`: what was asked was done when the client repeated it."""
     row = rows.row(0)
     grave = row.prog in GRAVE and not (rows["proc"] == NULL).all()
     errors = named({ERRORS[status] for status in rows["rpc_status"].tolist()})
@@ -141,11 +170,11 @@ def finding(rows: Calls) -> Finding:
     )
     return refusal(
         rows,
-        severity="error" if grave else "info",
+        severity=("warning" if is_passing else "error") if grave else "info",
         title=f"{row.server} answers {errors} to {several(rows.count, 'call')} of {row.program} version {row.vers}",
         explanation=(
             f"{row.program} version {row.vers} ({row.prog}) on {row.server} was called and answered {errors}. "
-            + ("What was asked is not done." if grave else "Clients find out so which programs and versions there are.")
+            + (DONE[is_passing] if grave else "Clients find out so which programs and versions there are.")
         ),
         remedy=(versions,) if grave else (),
     )

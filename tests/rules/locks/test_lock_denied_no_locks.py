@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, fires, quiet
+from typing import Any
+
+import pytest
+
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet
 
 
 @fires("LCK004", host=SERVER, clients=(CLIENT,), count=1)
@@ -40,3 +44,30 @@ def test_a_lock_in_conflict(stage: Stage) -> bytes:
 def test_results_are_cut_off(stage: Stage) -> bytes:
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
     return stage.wire(snaplen=90)
+
+
+def denied_then_granted(stage: Stage, soon_s: float = 5, after: float = 0.001, denials: int = 1) -> bytes:
+    stage.nfs()
+    for _ in range(denials):
+        stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=after)
+    stage.wait(soon_s)
+    stage.client.lock(stage.server, svid=2).granted()
+    return stage.wire()
+
+
+@pytest.mark.parametrize(
+    ("story", "severity"),
+    [
+        ({}, "warning"),
+        ({"soon_s": 9.9}, "warning"),
+        ({"soon_s": 10.1}, "error"),
+        ({"after": 4.9}, "warning"),
+        ({"after": 5.1}, "error"),
+        ({"denials": 2}, "error"),
+    ],
+)
+def test_one_that_is_followed_by_a_grant_is_a_warning(story: dict[str, Any], severity: str) -> None:
+    [finding] = findings(asked("LCK004", denied_then_granted(Stage(), **story)))
+    assert (finding.severity, finding.certainty) == (severity, "certain")
+    assert ("then granted" in finding.title) == (severity == "warning")
+    assert ("it was a passing failure" in finding.explanation) == (severity == "warning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.findings.finding import Diagnosis
 from nfsrpc.sessions.nlm import REPEATED, REPEATED_NS
 from tests.records import clock_set, kept, sent_again, source_port
 from tests.rules.locks.scenes import ends, frames_of, over_udp
@@ -356,3 +357,31 @@ def test_a_lock_msg_that_is_repeated_has_no_result_whatever_was_lost(stage: Stag
     stage.wait(10)
     stage.client.call(stage.server, "nlm4", "LOCK_MSG", transport="udp", **lock.args).reply()
     return loses_packets(stage)
+
+
+def waits_for_a_held_range(released: bool = False, elsewhere: bool = False) -> Diagnosis:
+    """A lock whose request has no answer, and is repeated, while another client holds its range, or has unlocked it."""
+    stage = Stage()
+    held = stage.client.lock(stage.server, "/srv/a").granted()
+    if released:
+        held.unlock().granted()
+    stage.wait(5)
+    stage.other.lock(stage.server, "/srv/a").unanswered(resend=[10, 30, 60])
+    if elsewhere:
+        stage.other.lock(stage.server, "/srv/b").unanswered(resend=[10, 30, 60])
+    for _ in range(5):
+        stage.later(1)
+    return diagnosed(stage.wire())
+
+
+def test_a_lock_that_waits_while_its_range_is_held_is_no_search_for_statd() -> None:
+    verdict = waits_for_a_held_range().verdict
+    assert (verdict.rule, verdict.causes[0].certainty) == ("LCK001", "likely")
+    assert "never answered, while 1@web-1 (10.0.0.1) holds the range" in verdict.summary
+
+
+@pytest.mark.parametrize("other", [{"released": True}, {"elsewhere": True}])
+def test_a_range_that_is_free_or_another_that_waits_as_well_is_evidence_of_its_own(other: dict[str, bool]) -> None:
+    verdict = waits_for_a_held_range(**other).verdict
+    assert (verdict.rule, verdict.causes[0].certainty) == ("REG001", "likely")
+    assert "holds the range" not in verdict.summary

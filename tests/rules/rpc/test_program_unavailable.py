@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
@@ -86,3 +88,28 @@ def test_nfsacl_which_many_servers_lack(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nfsacl3", port=2049)
     stage.client.call(stage.server, "nfsacl3", "GETACL", port=2049).error("PROG_UNAVAIL")
     return stage.wire()
+
+
+def refused_then_done(stat: str, soon_s: float, calls: int) -> bytes:
+    stage = Stage()
+    for _ in range(calls):
+        stage.client.lock(stage.server).error(stat)
+    stage.wait(soon_s)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@pytest.mark.parametrize(
+    ("stat", "soon_s", "calls", "severity"),
+    [
+        ("GARBAGE_ARGS", 9.9, 1, "warning"),
+        ("GARBAGE_ARGS", 10.1, 1, "error"),
+        ("GARBAGE_ARGS", 1, 2, "error"),
+        ("SYSTEM_ERR", 1, 1, "warning"),
+        ("PROC_UNAVAIL", 1, 1, "error"),
+    ],
+)
+def test_an_error_of_one_call_alone_is_a_warning(stat: str, soon_s: float, calls: int, severity: str) -> None:
+    [finding] = findings(asked("RPC001", refused_then_done(stat, soon_s, calls)))
+    assert (finding.severity, finding.certainty) == (severity, "certain")
+    assert ("The next call of the same client" in finding.explanation) == (severity == "warning")
