@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterator
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -93,6 +92,7 @@ def without_fault(probed: Probed) -> Iterator[str]:
     """What an answer without a fault is worth: no probe shows whether a lock is granted, for it asks for none."""
     from nfsrpc.findings.advice import try_lock
     from nfsrpc.probe.answers import unanswered
+    from nfsrpc.report.terminal import wrap
 
     wrong = unanswered(probed)
     if wrong:

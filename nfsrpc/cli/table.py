@@ -295,13 +295,15 @@ def as_table(frame: pd.DataFrame) -> list[str]:
 
 def as_screen(name: str, frame: pd.DataFrame, width: int) -> list[str]:
     """The columns of a table that matter most, shortened, as many as fit."""
+    from nfsrpc.report.terminal import width_of
+
     columns = shown_columns(name, frame)
     day = one_day(frame[columns])
     shown: list[list[str]] = []
     used = -GAP
     for column in columns:
         cells = [column, *short_cells(frame[column], day)]
-        used += GAP + max(map(len, cells))
+        used += GAP + max(map(width_of, cells))
         if used > width and shown:
             break
         shown.append(cells)
