@@ -150,4 +150,7 @@ def about_protocol(program: Program, paint: Paint, width: int) -> Iterator[str]:
         yield from wrap(", ".join(table.names[len(OF_CALLS + PLACES) :]) or "nothing", width)
     yield ""
     calls = ", ".join(column.name for column in OF_CALLS)
-    yield from wrap(f"Before them stand columns of the call: {calls}. nfsrpc explain {program.protocol}.args has all of them.", width)
+    yield from wrap(
+        f"Before them stand columns of the call: {calls}. nfsrpc explain {program.protocol}.args has all of them.",
+        width,
+    )

@@ -31,7 +31,9 @@ def incidents(
 
     use_timezone(timezone)
     if not os.path.isdir(directory):
-        what = "is a file; name the directory that a recorder writes" if os.path.exists(directory) else "no such directory"
+        what = (
+            "is a file; name the directory that a recorder writes" if os.path.exists(directory) else "no such directory"
+        )
         fail(f"{directory}: {what}")
     if incident is None:
         write(listed(manifest.manifests(directory)), None)

@@ -137,8 +137,7 @@ def columns(rows: Iterable[Sequence[str]], right: Sequence[bool] | None = None) 
     widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
-            padded(cell, width, to_right)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
+            padded(cell, width, to_right) for cell, width, to_right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in cells
     ]

@@ -65,7 +65,10 @@ def test_times_compare_with_and_without_a_zone(statd: Path, moment: str) -> None
     ("condition", "told"),
     [
         ("latency > 5", "name 'latency' is not defined; did you mean latency_s?; calls has the columns capture, "),
-        ("state == 'anwsered'", "state is never 'anwsered'; it is answered, unanswered, undecided, orphan; did you mean answered?\n"),
+        (
+            "state == 'anwsered'",
+            "state is never 'anwsered'; it is answered, unanswered, undecided, orphan; did you mean answered?\n",
+        ),
         ("'LOK' != procedure", "procedure is never 'LOK'; it is NULL, SET, "),
         ("state in ['answered', 'helt'] and xid > 5", "state is never 'helt'; it is answered, "),
         ("latency_s >", "invalid syntax"),
@@ -94,7 +97,10 @@ NO_NLM = "program is 'NLM' in no row; it is portmap, nfs, mount, nlm, nfsacl; di
         ("'NLM' == program and latency_s > 0", [NO_NLM]),
         ("program in ['NLM', 'x']", [NO_NLM, "program is 'x' in no row; it is portmap, nfs, mount, nlm, nfsacl"]),
         ("program in ['NLM', 'nlm'] and latency_s > 5e9", [NO_NLM]),
-        ("client == '10.1.84.42'", ["client is '10.1.84.42' in no row; it is 10.1.84.31, 10.1.84.41; did you mean 10."]),
+        (
+            "client == '10.1.84.42'",
+            ["client is '10.1.84.42' in no row; it is 10.1.84.31, 10.1.84.41; did you mean 10."],
+        ),
         ("prog == 'nlm'", ["prog holds numbers, never the text 'nlm'"]),
         ("latency_s == 'x'", ["latency_s holds numbers, never the text 'x'"]),
         ("client == 5", ["client holds texts, never a number: compare it with '5'"]),

@@ -4,7 +4,6 @@ import io
 import re
 
 import pytest
-
 from rich.cells import cell_len
 
 from nfsrpc.report.terminal import STYLES, columns, cut, padded, painted, uses_colour, width_of, wrap

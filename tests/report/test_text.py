@@ -89,7 +89,10 @@ def test_names_in_wide_characters_are_not_wider_than_the_terminal() -> None:
     report = with_finding(evidence=evidence)._replace(captures=files)
     shown = block(render(report, 80), "Proof")
     assert {cell_len(line[: line.index("asks")]) for line in shown} == {29}
-    cells = [HEADINGS, *((f"10.0.0.9 ({'営業部' * 20})", "REG001 " + "共有" * 30, "certain", "1", "1 s", "") for _ in names)]
+    cells = [
+        HEADINGS,
+        *((f"10.0.0.9 ({'営業部' * 20})", "REG001 " + "共有" * 30, "certain", "1", "1 s", "") for _ in names),
+    ]
     assert max(map(cell_len, fitting(cells, 80))) == 79  # a wide character has no room in the last column
 
 
