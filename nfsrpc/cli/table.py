@@ -5,6 +5,7 @@ pandas does the work; its import takes a third of a second, and is needed here o
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +106,8 @@ def check_name(name: str) -> None:
     """Ends the command for the name of no table, before any capture is read."""
     from nfsrpc.tables import NAMES, is_table
 
+    if not is_table(name) and os.path.exists(name):
+        fail(f"{name} is no table but a file: the name of a table comes first, as in nfsrpc table calls {name}")
     if not is_table(name):
         unknown("table", name, NAMES)
 

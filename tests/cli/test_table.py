@@ -123,6 +123,14 @@ def test_why_no_row_can_fulfil_a_condition(statd: Path, condition: str, reasons:
         assert line.startswith(f"nfsrpc: --where {condition!r}: {reason}")
 
 
+def test_a_file_in_the_place_of_a_table(statd: Path) -> None:
+    result = run("table", statd, "locks")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"nfsrpc: {statd} is no table but a file: the name of a table comes first, as in nfsrpc table calls {statd}\n"
+    )
+
+
 def test_true_and_false_are_no_texts(statd: Path) -> None:
     result = run("table", "locks", statd, "--where", "exclusive == 'True'")
     assert "exclusive holds True or False, never the text 'True'\n" in result.stderr
