@@ -77,11 +77,16 @@ def table_spec(name: str, meaning: str, *columns: Declared) -> TableSpec:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The known name that is most like a misspelt one, as the end of a message."""
+    """The known name that is most like a misspelt one, in whatever case, as the end of a message.
+
+    >>> suggestion("NLM", ["nfs", "nlm"]), suggestion("reg01", ["REG001", "calls"]), suggestion("x", ["calls"])
+    ('; did you mean nlm?', '; did you mean REG001?', '')
+    """
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def dtype(kind: str) -> str:

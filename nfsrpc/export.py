@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import Array, Coded, Mask, Table
+from nfsrpc.columns import Array, Coded, Mask, Table, suggestion
 from nfsrpc.extras import extra
 from nfsrpc.tables import NAMES, is_table
 
@@ -111,7 +111,13 @@ def sql(tables: Tables, query: str) -> pd.DataFrame:
                 raise ValueError("this query has no answer")
             return like_tables(answer.df())
     except duckdb.Error as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(of_missing_table(str(error)) or str(error)) from error
+
+
+def of_missing_table(error: str) -> str:
+    """What to say instead of DuckDB's error about a table that there is not: it would name one of its own."""
+    found = re.search(r"Table with name (\S+) does not exist", error)
+    return f"no table {found[1]}{suggestion(found[1], NAMES)}; there are {', '.join(NAMES)}" if found else ""
 
 
 def provide(connection: Any, name: str, frame: pd.DataFrame) -> None:

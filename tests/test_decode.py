@@ -565,3 +565,20 @@ def test_an_import_of_numpy_that_is_interrupted_is_an_exception_without_a_panic(
     command = [sys.executable, "-c", program]
     result = subprocess.run(command, input=s.capture(), capture_output=True, timeout=60, check=False)
     assert (result.stdout, result.stderr) == (b"no numpy\n", b"")
+
+
+@pytest.mark.parametrize("counting", [None, COUNTING])
+def test_columns_without_rows_are_those_of_all_captures(counting: Counting | None) -> None:
+    """Of many small captures they would take a third of the memory."""
+    captures = []
+    for number in range(1, 9):
+        s = Scenario()
+        s.host(f"10.0.0.{number}").lock(s.host("10.0.0.9")).granted()
+        captures.append([s.capture()])
+    read = reading.read(captures, WANTED, counting=counting)
+    closed = [vantage.close() for vantage in read.vantages]
+    tables = [columns for batches in closed for batch in batches for columns in batch["decoded"].values()]
+    empty = [column for columns in tables if not len(columns["exchange"]) for column in columns.values()]
+    arrays = [part for column in empty for part in (column if isinstance(column, tuple) else (column,))]
+    assert (len(closed), len(arrays) > 8 * 100) == (8, True)
+    assert len({id(array) for array in arrays}) < 20

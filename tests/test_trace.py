@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,46 @@ def test_tables_are_data_frames(trace: nfsrpc.Trace) -> None:
     assert trace.locks is trace.locks
     for name in TABLES.keys() - {"findings", "captures"}:
         assert isinstance(getattr(trace, name), pd.DataFrame), name
+
+
+def equal(one: nfsrpc.Trace, other: nfsrpc.Trace) -> bool:
+    assert other.diagnosis == one.diagnosis
+    assert [str(error) for error in other.skipped] == [str(error) for error in one.skipped]
+    return all(other.table(name).equals(one.table(name)) for name in TABLES)
+
+
+@pytest.mark.parametrize("count", [False, True])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_trace_can_be_pickled(samples: Path, used: bool, count: bool) -> None:
+    trace = nfsrpc.read(samples / "server-without-statd", "missing.pcap", count=count)
+    if used:
+        assert trace.verdict.state == "fault"
+        assert equal(trace, trace)
+        assert trace.report()
+    again = pickle.loads(pickle.dumps(trace))
+    assert isinstance(again, nfsrpc.Trace)
+    assert equal(trace, again)
+    assert again.decoded("nlm4").equals(trace.decoded("nlm4"))
+    assert len(again.decoded("nlm4")) == 24
+    assert str(again.report()) == str(trace.report())
+    assert repr(copy.deepcopy(trace)) == repr(trace)
+
+
+def test_what_a_process_holds_is_not_pickled(capture: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(capture, "b.pcap")
+    data = capture.read_bytes()
+    with capture.open("rb") as file:
+        for source, name in ((file, str(capture)), (data, "bytes"), (archive, "a.tar/b.pcap"), (iter([data]), "")):
+            trace = nfsrpc.read(source)
+            pickled = pickle.dumps(trace)
+            again = pickle.loads(pickled)
+            assert data not in pickled
+            assert equal(trace, again)
+            assert again.files == trace.files
+            with pytest.raises(ValueError, match=f"{name}.* cannot be read again: save the capture to a file first"):
+                again.decoded("nlm4")
 
 
 def test_columns_of_calls_begin_as_the_design_says(trace: nfsrpc.Trace) -> None:

@@ -30,7 +30,7 @@ def explain(
         typer.Argument(
             metavar="[RULE|TABLE|PROTOCOL]",
             autocompletion=completion.explained,
-            help="REG001, statd-not-registered, calls, nlm4.",
+            help="REG001, statd-not-registered, calls, nlm4, nfs3.entries.",
         ),
     ] = None,
 ) -> None:
@@ -70,12 +70,16 @@ def about(name: str, paint: Paint, width: int) -> Iterator[str]:
             return about_protocol(program, paint, width)
 
     from nfsrpc.diagnosis.catalogue import find, rules
+    from nfsrpc.sessions.messages import declared
 
+    lists = {table.name: table for program in PROTOCOLS for table in declared(program)}
+    if name in lists:
+        return about_table(lists[name], paint, width)
     try:
         return about_rule(find(name), paint, width)
     except KeyError:
         known = [name for check in rules().values() for name in (check.rule.id, check.rule.name)]
-        unknown("rule, table or protocol", name, [*known, *NAMES])
+        unknown("rule, table or protocol", name, [*known, *NAMES, *lists])
 
 
 def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
@@ -133,15 +137,20 @@ def glossary(entries: Sequence[tuple[tuple[str, ...], str]], width: int) -> Iter
 
 
 def about_protocol(program: Program, paint: Paint, width: int) -> Iterator[str]:
-    from nfsrpc.protocols import compile  # noqa: A004
     from nfsrpc.report.terminal import columns, wrap
+    from nfsrpc.sessions.messages import OF_CALLS, PLACES, declared
 
     yield paint("heading", f"{program.protocol}: {program.title}, program {program.number} version {program.version}")
     yield program.spec
     yield ""
     yield from columns([(str(procedure.number), procedure.name) for procedure in program.procedures], (True, False))
-    _, tables = compile([program], None)
-    for name, fields in tables:
+    for table in declared(program):
         yield ""
-        yield paint("heading", name)
-        yield from wrap(", ".join(field for field, _ in fields) or "nothing", width)
+        yield paint("heading", table.name)
+        yield from wrap(", ".join(table.names[len(OF_CALLS + PLACES) :]) or "nothing", width)
+    yield ""
+    calls = ", ".join(column.name for column in OF_CALLS)
+    yield from wrap(
+        f"Before them stand columns of the call: {calls}. nfsrpc explain {program.protocol}.args has all of them.",
+        width,
+    )

@@ -31,7 +31,10 @@ def incidents(
 
     use_timezone(timezone)
     if not os.path.isdir(directory):
-        fail(f"{directory}: no such directory")
+        is_file = os.path.exists(directory)
+        fail(
+            f"{directory}: {'is a file; name the directory that a recorder writes' if is_file else 'no such directory'}"
+        )
     if incident is None:
         write(listed(manifest.manifests(directory)), None)
     else:
@@ -62,7 +65,8 @@ def named(incident: str, names: list[str]) -> str:
     """The one incident that a name, or the beginning of one, means."""
     found = [incident] if incident in names else [name for name in names if name.startswith(incident)]
     if len(found) != 1:
-        fail(f"{incident}: " + (f"{len(found)} incidents begin so" if found else "no such incident"))
+        what = f"{len(found)} incidents begin so" if found else "no such incident"
+        fail(f"{incident}: {what} (nfsrpc incidents DIR lists them)")
     return found[0]
 
 

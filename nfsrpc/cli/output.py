@@ -52,9 +52,18 @@ def pcapng_name(context: typer.Context, path: str | None) -> str | None:
     return path
 
 
+def input_once(context: typer.Context, traces: list[str]) -> list[str]:
+    """The names of captures. Ends the command where they name standard input twice: the second one would be empty."""
+    if traces.count("-") > 1 and not context.resilient_parsing:
+        fail("- is standard input, which can be read only once: name it once")
+    return traces
+
+
 Traces = Annotated[
     list[str],
-    typer.Argument(metavar="TRACE...", help="Captures: files, directories, wildcards; - is standard input."),
+    typer.Argument(
+        metavar="TRACE...", callback=input_once, help="Captures: files, directories, wildcards; - is standard input."
+    ),
 ]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 3 where the capture cannot tell.")]
 Output = Annotated[

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections.abc import Iterator
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +55,7 @@ def probe(
     except socket.gaierror as error:
         fail(clean(f"{host}: no such host: {error.strerror}"))
     except OSError as error:
-        fail(clean(f"{host}: cannot be asked from here: {error.strerror}"))
+        fail(clean(f"{host}: cannot be asked from here: {error.strerror}{without_interface(host)}"))
     if output is not None:
         write_bytes([probed.capture], output)
     diagnosis = probed.trace.diagnosis
@@ -66,6 +66,16 @@ def probe(
         write([RENDERERS[format](report, probed.trace.tables)], None)
     check_rules(diagnosis)
     end_with(diagnosis, exit_code)
+
+
+def without_interface(host: str) -> str:
+    """What a link-local address lacks that names no interface, as the end of a message."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return ""
+    lacks = address.is_link_local and address.scope_id is None
+    return f"; a link-local address needs its interface: {host}%eth0" if lacks else ""
 
 
 def lines(probed: Probed, report: str) -> Iterator[str]:
@@ -82,6 +92,7 @@ def without_fault(probed: Probed) -> Iterator[str]:
     """What an answer without a fault is worth: no probe shows whether a lock is granted, for it asks for none."""
     from nfsrpc.findings.advice import try_lock
     from nfsrpc.probe.answers import unanswered
+    from nfsrpc.report.terminal import wrap
 
     wrong = unanswered(probed)
     if wrong:

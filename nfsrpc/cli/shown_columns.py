@@ -37,7 +37,7 @@ FIRST: dict[str, str] = {
 # Of messages, before their fields.
 MESSAGES = ("call_frame", "time", "client", "server", "procedure")
 REDUNDANT = ("rpc_status", "reply_frame", "capture", "exchange")  # of messages, behind their fields
-LONGEST = 32  # of a text, in characters
+LONGEST = 32  # of a text, in columns of the terminal
 
 
 def shown_columns(name: str, frame: pd.DataFrame) -> list[str]:
@@ -72,14 +72,14 @@ def one_day(frame: pd.DataFrame) -> str:
 
 
 def short(text: str) -> str:
-    """A text of at most LONGEST characters: of a path its end, which distinguishes it from others.
+    """A text in at most LONGEST columns: of a path its end, which distinguishes it from others.
 
     >>> short("/export/" + "d/" * 20 + "file"), short("10.1.84.31 has no rpc.statd registered")
     ('…/d/d/d/d/d/d/d/d/d/d/d/d/d/file', '10.1.84.31 has no rpc.statd reg…')
     """
-    if len(text) <= LONGEST:
-        return text
-    return f"…{text[1 - LONGEST :]}" if "/" in text and " " not in text else f"{text[: LONGEST - 1]}…"
+    from nfsrpc.report.terminal import cut
+
+    return cut(text, LONGEST, keeps_end="/" in text and " " not in text)
 
 
 def short_times(times: pd.Series[Any], day: str) -> pd.Series[Any]:

@@ -46,7 +46,8 @@ def answer(trace: Trace, query: str) -> pd.DataFrame:
     except (SourceError, MissingExtraError) as error:
         fail(error)
     except (KeyError, ValueError) as error:  # no query; no such list; standard input cannot be read twice
-        fail(" ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()))
+        # DuckDB's carets would stand below a word, in a line of their own.
+        fail(" ".join(str(error.args[0] if isinstance(error, KeyError) else error).rstrip(" ^").split()))
 
 
 def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:

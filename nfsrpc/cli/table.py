@@ -5,9 +5,10 @@ pandas does the work; its import takes a third of a second, and is needed here o
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 NULL = "–"
 ALL = "all"
+NUMBERS = {"i": "numbers", "u": "numbers", "f": "numbers", "b": "True or False"}  # by the kind of a dtype
 LABELS = 12  # so many are named of a column's
 # First characters of a cell that is a formula for spreadsheets: https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -104,6 +106,8 @@ def check_name(name: str) -> None:
     """Ends the command for the name of no table, before any capture is read."""
     from nfsrpc.tables import NAMES, is_table
 
+    if not is_table(name) and os.path.exists(name):
+        fail(f"{name} is no table but a file: the name of a table comes first, as in nfsrpc table calls {name}")
     if not is_table(name):
         unknown("table", name, NAMES)
 
@@ -157,30 +161,64 @@ def rows_where(frame: pd.DataFrame, where: str | None, name: str) -> pd.DataFram
     if getattr(mask, "dtype", None) not in ("bool", "boolean") or len(mask) != len(frame):
         fail(f"--where {where!r}: not a condition; compare columns, as in: latency_s > 5 and client == '10.0.0.1'")
     rows: pd.DataFrame = frame[mask.fillna(False).astype(bool)]
+    if len(frame) and not len(rows):
+        for reason in never(frame, where, labels_of(name)):
+            note(f"--where {where!r}: {reason}")
     return rows
 
 
 def check_labels(name: str, where: str) -> None:
     """Ends the command for a text that a column of labels cannot hold: state == 'anwsered' would match nothing."""
-    import ast
+    labels = labels_of(name)
+    for column, value in compared(where):
+        known = labels.get(column)
+        if known and isinstance(value, str) and value not in known and not value.isdigit():
+            fail(f"--where {where!r}: {column} is never {value!r}{instead(value, known)}")
 
-    from nfsrpc.columns import suggestion
+
+def labels_of(name: str) -> dict[str, tuple[str, ...]]:
     from nfsrpc.tables import TABLES
 
-    labels = TABLES[name].labels if name in TABLES else {}
+    return TABLES[name].labels if name in TABLES else {}
+
+
+def never(frame: pd.DataFrame, where: str, labels: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """Why no row fulfils a condition: texts that are in no row, though no label, or that are compared with numbers."""
+    for column, value in compared(where):
+        if column not in frame or value in labels.get(column, ()):
+            continue
+        kind = getattr(frame[column].dtype, "kind", "O")
+        if isinstance(value, str) and kind in NUMBERS:
+            yield f"{column} holds {NUMBERS[kind]}, never the text {value!r}"
+        elif frame[column].dtype == "category":
+            known = frame[column].cat.remove_unused_categories().cat.categories.tolist()
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield f"{column} holds texts, never a number: compare it with '{value}'"
+            elif isinstance(value, str) and value not in known:
+                yield f"{column} is {value!r} in no row{instead(value, known) if known else '; it is null in all'}"
+
+
+def instead(value: str, known: Sequence[str]) -> str:
+    """The first values of a column, and the one that is most like one that it never has, as the end of a message."""
+    from nfsrpc.columns import suggestion
+
+    return f"; it is {', '.join(first_few(known))}{suggestion(value, known)}"
+
+
+def compared(where: str) -> Iterator[tuple[str, object]]:
+    """The columns of a condition with the constants that each is compared with, where it is one column alone."""
+    import ast
+
     try:
         tree = ast.parse(where.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    for compared in (node for node in ast.walk(tree) if isinstance(node, ast.Compare)):
-        sides = [compared.left, *compared.comparators]
-        columns = [side.id for side in sides if isinstance(side, ast.Name) and side.id in labels]
-        texts = [part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)]
-        for text in texts if len(columns) == 1 else ():
-            known = labels[columns[0]]
-            if isinstance(text, str) and text not in known and not text.isdigit():
-                near = suggestion(text, known)
-                fail(f"--where {where!r}: {columns[0]} is never {text!r}{near}; it is {', '.join(first_few(known))}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            columns = [side.id for side in sides if isinstance(side, ast.Name)]
+            constants = [part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)]
+            yield from ((columns[0], value) for value in constants if len(columns) == 1)
 
 
 def first_few(names: Sequence[str]) -> list[str]:
@@ -295,13 +333,15 @@ def as_table(frame: pd.DataFrame) -> list[str]:
 
 def as_screen(name: str, frame: pd.DataFrame, width: int) -> list[str]:
     """The columns of a table that matter most, shortened, as many as fit."""
+    from nfsrpc.report.terminal import width_of
+
     columns = shown_columns(name, frame)
     day = one_day(frame[columns])
     shown: list[list[str]] = []
     used = -GAP
     for column in columns:
         cells = [column, *short_cells(frame[column], day)]
-        used += GAP + max(map(len, cells))
+        used += GAP + max(map(width_of, cells))
         if used > width and shown:
             break
         shown.append(cells)

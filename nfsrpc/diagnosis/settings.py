@@ -66,7 +66,7 @@ def rule_named(name: str) -> Check:
         return find(name)
     except KeyError:
         known = [known for check in rules().values() for known in (check.rule.id, check.rule.name)]
-        raise ValueError(f"no rule {name}{suggestion(name.upper(), known) or suggestion(name, known)}") from None
+        raise ValueError(f"no rule {name}{suggestion(name, known)}") from None
 
 
 def merged(settings: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:

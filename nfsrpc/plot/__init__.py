@@ -74,7 +74,7 @@ class Plots:
 
         >>> from nfsrpc import read
         >>> read("captures/healthy/nfssrv-any.pcap.zst").plot.rates(bin_s=5).title["subtitle"]
-        '102 calls in bins of 5 s; the busiest has 12 calls a second'
+        '102 calls in bins of 5 s; the busiest has 12 calls per second'
         """
         from nfsrpc.plot import rates
 

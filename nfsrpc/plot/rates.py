@@ -35,6 +35,7 @@ LENGTHS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300,
 DAY_S = 86400
 SHORTEST_S, LONGEST_S = 1e-6, 366 * DAY_S  # of bins; times of captures are hardly ever finer
 HEIGHT = 200
+ROUNDED = 10  # calls per second: fewer are not given as whole numbers, as 0 of them would be wrong
 
 
 def chart(tables: Sessions, bin_s: float | None, dark: bool) -> Any:
@@ -45,8 +46,9 @@ def chart(tables: Sessions, bin_s: float | None, dark: bool) -> Any:
     traffic, trouble = rates(calls, length), troubles(calls, tables["copies"], length)
     subtitle = f"{count(len(calls), 'call')} in bins of {length:g} s"
     if traffic:
-        subtitle += f"; the busiest has {digits(round(max(row['high'] for row in traffic)))} calls a second"
-    return finish(picture(traffic, trouble, dark), "Calls a second", subtitle, dark)
+        most = max(row["high"] for row in traffic)
+        subtitle += f"; the busiest has {digits(round(most)) if most >= ROUNDED else f'{most:.2g}'} calls per second"
+    return finish(picture(traffic, trouble, dark), "Calls per second", subtitle, dark)
 
 
 def distinct_calls(calls: Table) -> Table:
@@ -108,7 +110,7 @@ def picture(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: 
         .encode(
             alt.X("from:T", **(axis | ({"axis": None} if trouble else {}))),
             alt.X2("to"),
-            alt.Y("low:Q", title="calls a second"),
+            alt.Y("low:Q", title="calls per second"),
             alt.Y2("high"),
             colour_by("program:N", of_programs((row["program"] for row in traffic), colours)),
             tooltip=["program:N", alt.Tooltip("rate:Q", format=".1f")],

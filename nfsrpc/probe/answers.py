@@ -9,6 +9,7 @@ from nfsrpc.probe.asking import ANSWERED, Asked
 from nfsrpc.probe.questions import OF_CLIENTS, OF_SERVERS, Probed
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import NULL, Prog
+from nfsrpc.report.terminal import columns
 from nfsrpc.wording import duration
 
 NOT_REGISTERED, NOT_FOUND = "not registered", "not found"
@@ -80,6 +81,4 @@ def unanswered(probed: Probed) -> list[str]:
 
 def aligned(rows: Iterable[ProgramAnswer]) -> list[str]:
     """The rows as lines, below their headings."""
-    table = [HEADINGS, *rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    return columns([HEADINGS, *rows])

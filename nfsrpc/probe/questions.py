@@ -17,7 +17,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from nfsrpc.probe.asking import ANSWERED, CLOSED, REFUSED, SILENT, UNREACHABLE, Asked, Question, ask
-from nfsrpc.probe.wire import Transport, Wire
+from nfsrpc.probe.wire import Transport, Wire, bare
 from nfsrpc.protocols.numbers import NULL, IpProto, MountProc, Port, PortmapProc, Prog
 from nfsrpc.tables import Registrations
 from nfsrpc.trace import Trace, read
@@ -67,7 +67,7 @@ def probe(host: str, *, as_server: bool = False, timeout_s: float = TIMEOUT_S, n
     asked = ask_all(wire, [plan for address in addresses for plan in port_mapper(address)], timeout_s)
     unlisted = [address for address in addresses if address not in listed(asked)]
     asked += ask_all(wire, [plan for address in unlisted for plan in single(address, programs)], timeout_s)
-    places = services(traced(wire).tables["registrations"], programs)
+    places = services(traced(wire).tables["registrations"], programs, addresses)
     asked += ask_all(wire, calls(places, addresses, as_server), timeout_s)
     asked = asked_again(wire, asked, timeout_s)
     capture = wire.pcapng()
@@ -91,9 +91,10 @@ Plan = tuple[Place, list[Question]]
 
 
 def addresses_of(host: str) -> list[str]:
-    """The addresses of a host's name, each once."""
+    """The addresses of a host's name, each once, a link-local one with its interface: fe80::1%eth0."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))[:MAX_ADDRESSES]
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    return list(dict.fromkeys(socket.getnameinfo(entry[4], numeric)[0] for entry in found))[:MAX_ADDRESSES]
 
 
 class Named(io.BytesIO):
@@ -152,15 +153,17 @@ def single(address: str, programs: Iterable[Prog]) -> Iterator[Plan]:
         )
 
 
-def services(registrations: Registrations, programs: Iterable[int]) -> dict[Place, list[tuple[int, int]]]:
-    """Programs and versions by the place where a host has registered them."""
-    wanted = set(programs)
+def services(
+    registrations: Registrations, programs: Iterable[int], addresses: Iterable[str]
+) -> dict[Place, list[tuple[int, int]]]:
+    """Programs and versions by the place where a host, of these addresses, has registered them."""
+    wanted, asked = set(programs), {bare(address): address for address in addresses}  # a capture has no interfaces
     found: dict[tuple[Place, int, int], None] = {}
     for row in registrations.rows():
         transport = next((name for name in TRANSPORTS if name == row.transport), None)
         of_family = (row.netid or "").endswith("6") == (":" in row.host)
         if transport and row.port and row.prog in wanted and row.prog and row.vers and of_family:
-            found[Place(row.host, transport, row.port), row.prog, row.vers] = None
+            found[Place(asked.get(row.host, row.host), transport, row.port), row.prog, row.vers] = None
     places: dict[Place, list[tuple[int, int]]] = {}
     for place, prog, vers in islice(found, MAX_SERVICES):
         places.setdefault(place, []).append((prog, vers))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import TextIO, TypeAlias
 
 from nfsrpc.printable import clean
@@ -29,6 +31,8 @@ STYLES = {
 }
 # A number and its unit stay on one line.
 UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|min|h|B|kB|MB|GB)\b)")
+ACCENTS = ("Mn", "Me")  # categories of characters that a terminal draws over the one before
+JAMO = range(0x1160, 0x1200)  # vowels and finals of Korean, drawn into the consonant before
 # Longer lines of prose are hard to read, however wide the terminal.
 PROSE = 100
 
@@ -50,8 +54,42 @@ def uses_colour(stream: TextIO, environment: os._Environ[str] | dict[str, str] =
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
+def width_of(text: str) -> int:
+    """The columns of a terminal that a text takes: East Asian characters take two, accents of their own none.
+
+    >>> width_of("export"), width_of("共有"), width_of("e\u0301"), width_of("\u1100\u1161\u11a8")
+    (6, 4, 1, 2)
+    """
+    return len(text) if text.isascii() else sum(map(columns_of, text))
+
+
+def columns_of(char: str) -> int:
+    if unicodedata.category(char) in ACCENTS or ord(char) in JAMO:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "FW" else 1
+
+
+def padded(text: str, width: int, to_right: bool = False) -> str:
+    """The text with spaces behind it, or before it, up to a width."""
+    characters = width if text.isascii() else width + len(text) - width_of(text)
+    return text.rjust(characters) if to_right else text.ljust(characters)
+
+
+def cut(text: str, most: int, keeps_end: bool = False) -> str:
+    """The text, or its beginning or end and an ellipsis, in at most so many columns.
+
+    >>> cut("共有/ファイル", 8), cut("共有/ファイル", 8, keeps_end=True), cut("file", 4)
+    ('共有/フ…', '…ァイル', 'file')
+    """
+    if width_of(text) <= most:
+        return text
+    ends = accumulate(map(columns_of, reversed(text) if keeps_end else text))
+    fits = sum(end < most for end in ends)
+    return f"…{text[len(text) - fits :]}" if keeps_end else f"{text[:fits]}…"
+
+
 def wrap(text: str, width: int, first: int | None = None) -> list[str]:
-    """Lines of at most `width`, the first one of at most `first`, except words that are longer.
+    """Lines of at most `width` columns, the first one of at most `first`, except words that are longer.
 
     Commands and handles are copied, never broken.
 
@@ -61,7 +99,7 @@ def wrap(text: str, width: int, first: int | None = None) -> list[str]:
     lines = [""]
     for word in UNIT.sub("\n", clean(" ".join(text.split()))).split(" "):
         room = width if first is None or len(lines) > 1 else first
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
+        if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > room:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
@@ -96,11 +134,10 @@ def columns(rows: Iterable[Sequence[str]], right: Sequence[bool] | None = None) 
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     right = right or [False] * len(cells[0])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
+            padded(cell, width, to_right) for cell, width, to_right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in cells
     ]

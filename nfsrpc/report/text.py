@@ -35,7 +35,7 @@ from nfsrpc.report.fleet import HostToFix, Overview
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import HEALTHY_SO_FAR, of_many_hosts, unknowns
 from nfsrpc.report.proof import display_filters
-from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
+from nfsrpc.report.terminal import PROSE, Paint, columns, cut, padded, painted, plain, width_of, wrap
 from nfsrpc.rules import FAMILIES
 from nfsrpc.wording import count, digits, named, span, time_of_day, times_of_day
 
@@ -248,7 +248,7 @@ class _Page:
     def whom_and_when(self, finding: Finding) -> Iterator[str]:
         clients = self.hosts(finding.clients)
         when = span(finding.first, finding.last) if finding.first is not None else ""
-        if clients and len(clients) + len(when) < self.prose - MARGIN - 2:
+        if clients and width_of(clients) + len(when) < self.prose - MARGIN - 2:
             yield from self.block("Clients", self.text(f"{clients}, {when}" if when else clients))
         else:
             yield from self.block("Clients", self.text(clients))
@@ -403,9 +403,9 @@ class _Page:
 
     def hanging(self, first: str, text: str, indent: int | None = None) -> list[str]:
         """A paragraph whose further lines are indented, by the length of `first` unless `indent` is set."""
-        indent = len(first) if indent is None else indent
+        indent = width_of(first) if indent is None else indent
         room = self.prose - MARGIN
-        head, *rest = wrap(clipped(text, SCREEN.characters), room - indent, room - max(indent, len(first)))
+        head, *rest = wrap(clipped(text, SCREEN.characters), room - indent, room - max(indent, width_of(first)))
         return [first + head, *(" " * indent + line for line in rest)]
 
     def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
@@ -413,13 +413,13 @@ class _Page:
         first, left_out, last = ends_of(evidence, PAGE.frames if self.verbose else self.frames_shown)
         shown = [*first, *last]
         places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
-        width = min(max(map(len, places), default=0), WIDEST_PLACE)
+        width = min(max(map(width_of, places), default=0), WIDEST_PLACE)
         lines: list[str] = []
         times = times_of_day([proof.time for proof in shown])
         for proof, place, time in zip(shown, places, times, strict=True):
             if last and proof is last[0]:
                 lines.append(f"… {left_out} more frames (--verbose)")
-            head = f"{time}  {place.ljust(width)}  "
+            head = f"{time}  {padded(place, width)}  "
             lines += self.hanging(head, proof.note, INDENT)
         return lines
 
@@ -490,7 +490,7 @@ def fitting(rows: Sequence[Sequence[str]], width: int) -> list[str]:
         rows = [row[:-1] for row in rows]
     addresses = max(len(host.partition(" ")[0]) for host, *_ in rows[1:])
     for column, least in ((CAUSE, LEAST_CAUSE), (HOST, addresses + 2), (CAUSE, IDENTIFIER)):
-        room = max(max(len(row[column]) for row in rows) - too_wide(rows, width), least)
+        room = max(max(width_of(row[column]) for row in rows) - too_wide(rows, width), least)
         rows = [[*row[:column], cut(row[column], room), *row[column + 1 :]] for row in rows]
     return aligned(rows)
 
@@ -500,12 +500,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def too_wide(rows: Sequence[Sequence[str]], width: int) -> int:
-    """By how many characters rows in columns exceed a width."""
-    return max(max(map(len, aligned(rows))) - width, 0)
-
-
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """By how many columns of a terminal rows in columns exceed a width."""
+    return max(max(map(width_of, aligned(rows))) - width, 0)
 
 
 def heading(finding: Finding) -> str:

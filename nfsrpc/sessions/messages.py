@@ -6,6 +6,7 @@ import numpy as np
 
 from nfsrpc.columns import Array, Column, Masked, Source, Table, TableSpec, distinct
 from nfsrpc.decode import Decoded, rows_of
+from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.tables import CALLS, Calls
 
 CALL_COLUMNS = (
@@ -21,9 +22,25 @@ CALL_COLUMNS = (
 )
 
 
-# Of an item: its place in its list, from 0; and that of the item that its list is in, where there is one.
-PLACES = ("index", "outer")
+OF_CALLS = tuple(column for column in CALLS.columns if column.name in CALL_COLUMNS)
+PLACES = (
+    Column("index", "u32", "", "place of the item in its list, from 0"),
+    Column("outer", "u32?", "", "place of the item that its list is in, where there is one"),
+)
 NO_ITEM = 0xFFFFFFFF  # of the core
+
+
+def declared(program: Program) -> list[TableSpec]:
+    """The tables of a program's messages: of their arguments, of their results, of each list in them."""
+    rows = {f"{program.protocol}.args": "call: its arguments", f"{program.protocol}.res": "reply: its results"}
+    return [
+        TableSpec(
+            name,
+            f"One row per {rows.get(name, 'item of a list in a message')}. Columns of the call come first.",
+            (*OF_CALLS, *PLACES, *(of_message(field, kind) for field, kind in fields)),
+        )
+        for name, fields in compile([program])[1]
+    ]
 
 
 def messages(decoded: Decoded, name: str, calls: Calls) -> Table:
@@ -50,7 +67,7 @@ def items(decoded: Decoded, name: str, calls: Calls) -> Table:
     columns = decoded.children(name)
     rows = rows_in(calls, columns["exchange"].values if columns else np.zeros(0, dtype=np.uint32))
     listed = rows >= 0
-    kinds = {**dict.fromkeys(PLACES, "u32"), **decoded.kinds[name]}
+    kinds = {**{place.name: "u32" for place in PLACES}, **decoded.kinds[name]}
     fields = {
         field: (kind, Masked(*(part[listed] for part in columns[field]))) for field, kind in kinds.items() if columns
     }
@@ -65,13 +82,16 @@ def rows_in(calls: Calls, exchanges: Array) -> Array:
 
 
 def joined(decoded: Decoded, name: str, calls: Calls, fields: dict[str, tuple[str, Masked]]) -> Table:
-    specs = [column for column in CALLS.columns if column.name in CALL_COLUMNS]
+    specs = list(OF_CALLS)
     columns: dict[str, Source] = {column.name: calls.data(column.name) for column in specs}
     for field, (kind, values) in fields.items():
-        text = kind == "bytes"
-        columns[field] = decoded.text(values, readable) if text else values
-        specs.append(Column(field, "text" if text else f"{kind}?", "", ""))
+        columns[field] = decoded.text(values, readable) if kind == "bytes" else values
+        specs.append(of_message(field, kind))
     return Table(TableSpec(name, "", tuple(specs)), len(calls), columns)
+
+
+def of_message(field: str, kind: str) -> Column:
+    return Column(field, "text" if kind == "bytes" else f"{kind}?", "", "")
 
 
 def readable(text: bytes) -> str:

@@ -25,6 +25,10 @@ class Sessions(Tables):
         self.decoded = with_own_loopbacks(translated(decoded))
         self._built: dict[str, Table] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled: the columns, of which the other process builds the tables that it uses."""
+        return {"decoded": self.decoded, "_built": {}}
+
     @cached_property
     def exchanges(self) -> Exchanges:
         return Exchanges(self.decoded, places=lambda: self.hosts.places)

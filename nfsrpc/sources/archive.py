@@ -11,13 +11,14 @@ tarfile and zipfile read headers into memory, as long as the archive says: `Part
 from __future__ import annotations
 
 import errno
+import io
 import os
 import struct
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from nfsrpc.sources.compression import LONGEST_MAGIC, Damaged, decompress, recognise
 from nfsrpc.sources.error import SourceError
@@ -59,15 +60,17 @@ class Unreadable(Exception):
 
 
 class Member:
-    """A capture in an archive. `begin` opens it at its start, as often as needed."""
+    """A capture in an archive. `begin` opens it at its start, as often as needed; with `once` a single time."""
 
-    once = False
-
-    def __init__(self, name: str, begin: Begin, size: int) -> None:
-        self.name, self.begin, self.size = name, begin, size
+    def __init__(self, name: str, begin: Begin, size: int, once: bool = False) -> None:
+        self.name, self.begin, self.size, self.once = name, begin, size, once
 
     def __str__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled it is a name: the archive is open in this process alone."""
+        return Member, (self.name, io.BytesIO, self.size, True)
 
 
 class Storage:

@@ -35,6 +35,10 @@ class InMemory:
     def __str__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled it is a name: what the caller holds stays here, and cannot be read again elsewhere."""
+        return InMemory, (self.name, io.BytesIO, True)
+
 
 Capture: TypeAlias = str | InMemory | Member
 

@@ -1,9 +1,12 @@
 """`nfsrpc explain`: every rule, table and protocol."""
 
+from pathlib import Path
+
 import pytest
 
+from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import SECTIONS, rules
-from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.tables import TABLES
 from tests.cli.command import run
 
@@ -37,6 +40,30 @@ def test_a_protocol_with_its_procedures(name: str) -> None:
 
 def test_the_fields_of_messages() -> None:
     assert "nlm4.args\ncookie, exclusive, caller_name, fh, oh, svid, l_offset, l_len, " in run("explain", "nlm4").stdout
+
+
+@pytest.mark.parametrize("program", PROTOCOLS, ids=lambda program: program.protocol)
+def test_every_table_of_messages_with_all_its_columns(samples: Path, program: Program) -> None:
+    decoded = decode([samples / "contended" / "nfssrv-any.pcap"], programs=[program])
+    for name, fields in decoded.kinds.items():
+        lines = run("explain", name).stdout.splitlines()
+        explained = {tuple(line.split()[:2]) for line in lines[3:]}
+        assert lines[0] == name
+        assert {("call_frame", "u32?"), ("procedure", "text"), ("index", "u32"), ("outer", "u32?")} <= explained
+        assert {(field, "text" if kind == "bytes" else f"{kind}?") for field, kind in fields.items()} <= explained
+
+
+def test_the_columns_that_are_explained_are_those_that_are_printed(samples: Path) -> None:
+    capture = samples / "contended" / "nfssrv-any.pcap"
+    for name in ("nlm4.args", "nfs3.res"):
+        printed = run("table", name, capture, "--format", "csv").stdout.splitlines()[0].split(",")
+        lines = run("explain", name).stdout.splitlines()[3:]
+        explained = [line.split()[0] for line in lines[: lines.index("")] if not line.startswith(" ")]
+        assert [column for column in explained if column != "outer"] == printed
+
+
+def test_a_misspelt_list() -> None:
+    assert "did you mean nfs3.entries?" in run("explain", "nfs3.entires").stderr
 
 
 def test_without_a_name_everything_is_listed() -> None:

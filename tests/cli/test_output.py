@@ -12,7 +12,7 @@ import pytest
 
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import replacing, write_bytes
-from tests.cli.command import run
+from tests.cli.command import run, shell
 
 
 def pieces(error: type[BaseException]) -> Iterator[bytes]:
@@ -80,6 +80,16 @@ def test_a_dash_is_standard_output(samples: Path, command: str) -> None:
     capture = str(samples / "server-without-statd" / "nfssrv-any.pcap")
     words = [word.replace("$1", capture) for word in shlex.split(command)]
     assert run(*words, "-o", "-").stdout == run(*words).stdout != ""
+
+
+@pytest.mark.parametrize("command", ["analyze - -", "analyze - - --dask", "table calls - $1 -", "sql - - 'SELECT 1'"])
+def test_standard_input_is_named_once(samples: Path, command: str) -> None:
+    capture = samples / "server-without-statd" / "nfssrv-any.pcap"
+    words = [word.replace("$1", str(capture)) for word in shlex.split(command)]
+    result = shell(*words, stdin=capture.read_bytes())
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr == b"nfsrpc: - is standard input, which can be read only once: name it once\n"
+    assert shell("table", "flows", "-", capture, stdin=capture.read_bytes()).returncode == 0
 
 
 def test_another_report_is_replaced(samples: Path, tmp_path: Path) -> None:

@@ -135,6 +135,24 @@ def test_the_list_and_the_report(incident: bytes, tmp_path: Path, monkeypatch: p
     assert run("incidents", tmp_path, "--timezone", "Europe/Berlin").stdout.startswith("2026-11-22 06:31:39 CET")
 
 
+def test_a_file_is_no_directory_of_a_recorder(tmp_path: Path) -> None:
+    file = tmp_path / "a.pcap"
+    file.write_bytes(b"")
+    for path, reason in (
+        (file, "is a file; name the directory that a recorder writes"),
+        (tmp_path / "b", "no such directory"),
+    ):
+        result = run("incidents", path)
+        assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"nfsrpc: {path}: {reason}\n")
+
+
+def test_an_incident_that_there_is_not(tmp_path: Path) -> None:
+    for name in (NAME, NAME.replace("REG001", "LCK001")):
+        (tmp_path / "incidents" / name).mkdir(parents=True)
+    for name, what in (("2027", "no such incident"), ("2026", "2 incidents begin so")):
+        assert run("incidents", tmp_path, name).stderr == f"nfsrpc: {name}: {what} (nfsrpc incidents DIR lists them)\n"
+
+
 @pytest.mark.parametrize("name", ["..", "2027", "../incidents", f"{NAME}/..", "/etc", "*"])
 def test_no_other_folder_can_be_shown(incident: bytes, tmp_path: Path, name: str) -> None:
     (tmp_path / "incidents" / NAME).mkdir(parents=True)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.cells import cell_len
 
 from nfsrpc.cli.shown_columns import FIRST, one_day, shown_columns
 from nfsrpc.tables import TABLES
 from tests.cli.command import ENVIRONMENT
+from tests.scenario import Scenario
 
 PAGER = "sed s/^/paged:/"
 
@@ -141,3 +143,19 @@ def test_a_day_is_said_once_only_if_it_is_one() -> None:
     assert one_day(pd.DataFrame({"time": times, "xid": 1})) == "2026-01-31"
     assert one_day(pd.DataFrame({"time": times, "last": times + pd.Timedelta("1s")})) == ""
     assert one_day(pd.DataFrame({"xid": [1]})) == ""
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_names_in_wide_characters_stay_in_their_columns(tmp_path: Path, width: int) -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+    for name in ("売上報告書二千二十六年十一月の営業部の報告", "データ", "data"):
+        client.lookup(server, "/srv", name)
+        client.lock(server, f"/srv/{name}").granted()
+    (tmp_path / "wide.pcap").write_bytes(s.capture())
+    lines, _ = on_terminal(width, "table", "locks", tmp_path / "wide.pcap")
+    assert len(lines) == 4
+    assert max(map(cell_len, lines)) <= width
+    owner = lines[0].index("owner")
+    assert {cell_len(line[: line.index("1@web-1")]) for line in lines[1:]} == {owner}
+    assert "…千二十六年十一月の営業部の報告  1@web-1" in lines[1]

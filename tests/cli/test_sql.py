@@ -60,7 +60,8 @@ def test_to_a_file(contended: Path, tmp_path: Path) -> None:
     [
         ("selec 1", "nfsrpc: Parser Error: syntax error at or near "),
         ("SELECT nothing FROM calls", "nfsrpc: Binder Error: Referenced column "),
-        ("SELECT * FROM nothing", "nfsrpc: Catalog Error: Table with name nothing does not exist!"),
+        ("SELECT * FROM nothing", "nfsrpc: no table nothing; there are calls, locks, "),
+        ("SELECT * FROM lock", "nfsrpc: no table lock; did you mean locks?; there are calls, locks, "),
         ('SELECT * FROM "nfs3.nothing"', "nfsrpc: no messages nfs3.nothing; there are "),
     ],
 )
@@ -69,6 +70,7 @@ def test_what_is_no_query(contended: Path, query: str, says: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(says)
     assert result.stderr.count("\n") == 1
+    assert "^" not in result.stderr
 
 
 @pytest.mark.parametrize(("options", "cell"), [((), "'=1"), (("--raw",), "=1")])

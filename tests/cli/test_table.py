@@ -65,8 +65,11 @@ def test_times_compare_with_and_without_a_zone(statd: Path, moment: str) -> None
     ("condition", "told"),
     [
         ("latency > 5", "name 'latency' is not defined; did you mean latency_s?; calls has the columns capture, "),
-        ("state == 'anwsered'", "state is never 'anwsered'; did you mean answered?; it is answered, unanswered, "),
-        ("'LOK' != procedure", "procedure is never 'LOK'; did you mean LOCK?; it is NULL, SET, "),
+        (
+            "state == 'anwsered'",
+            "state is never 'anwsered'; it is answered, unanswered, undecided, orphan; did you mean answered?\n",
+        ),
+        ("'LOK' != procedure", "procedure is never 'LOK'; it is NULL, SET, "),
         ("state in ['answered', 'helt'] and xid > 5", "state is never 'helt'; it is answered, "),
         ("latency_s >", "invalid syntax"),
         ("client > 5", ""),
@@ -82,6 +85,55 @@ def test_a_bad_condition_is_one_line(statd: Path, condition: str, told: str) -> 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"nfsrpc: --where {condition!r}: {told}")
     assert result.stderr.count("\n") == 1
+
+
+NO_NLM = "program is 'NLM' in no row; it is portmap, nfs, mount, nlm, nfsacl; did you mean nlm?"
+
+
+@pytest.mark.parametrize(
+    ("condition", "reasons"),
+    [
+        ("program == 'NLM'", [NO_NLM]),
+        ("'NLM' == program and latency_s > 0", [NO_NLM]),
+        ("program in ['NLM', 'x']", [NO_NLM, "program is 'x' in no row; it is portmap, nfs, mount, nlm, nfsacl"]),
+        ("program in ['NLM', 'nlm'] and latency_s > 5e9", [NO_NLM]),
+        (
+            "client == '10.1.84.42'",
+            ["client is '10.1.84.42' in no row; it is 10.1.84.31, 10.1.84.41; did you mean 10."],
+        ),
+        ("prog == 'nlm'", ["prog holds numbers, never the text 'nlm'"]),
+        ("latency_s == 'x'", ["latency_s holds numbers, never the text 'x'"]),
+        ("client == 5", ["client holds texts, never a number: compare it with '5'"]),
+        ("duplicates > 90", []),  # what could be, and is not
+        ("state == 'undecided'", []),
+        ("procedure == 'FREE_ALL'", []),
+        ("time > '2027-01-01'", []),
+        ("client == None", []),
+        ("program in ['NLM', 'nlm']", []),  # there are rows
+        ("program != 'NLM'", []),
+    ],
+)
+def test_why_no_row_can_fulfil_a_condition(statd: Path, condition: str, reasons: list[str]) -> None:
+    result = run("table", "calls", statd, "--where", condition, "--format", "jsonl")
+    assert result.exit_code == 0
+    assert (result.stdout == "") == ("!=" not in condition and condition != "program in ['NLM', 'nlm']")
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(reasons)
+    for line, reason in zip(lines, reasons, strict=True):
+        assert line.startswith(f"nfsrpc: --where {condition!r}: {reason}")
+
+
+def test_a_file_in_the_place_of_a_table(statd: Path) -> None:
+    result = run("table", statd, "locks")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"nfsrpc: {statd} is no table but a file: the name of a table comes first, as in nfsrpc table calls {statd}\n"
+    )
+
+
+def test_true_and_false_are_no_texts(statd: Path) -> None:
+    result = run("table", "locks", statd, "--where", "exclusive == 'True'")
+    assert "exclusive holds True or False, never the text 'True'\n" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,16 @@ def test_the_shortest_and_the_longest_bin(tables: Of, bin_s: float) -> None:
     assert chart(tables(s), bin_s, dark=False).title["subtitle"].startswith("1 call in bins of ")
 
 
+@pytest.mark.parametrize(("bin_s", "most"), [(5, "0.2"), (0.1, "10"), (0.15, "6.7"), (0.002, "500")])
+def test_headings_in_plain_words(tables: Of, bin_s: float, most: str) -> None:
+    s = Scenario()
+    s.host("10.0.0.1").getattr(s.host("10.0.0.9"), "/srv")
+    drawn = chart(tables(s), bin_s, dark=False).to_dict()
+    assert drawn["title"]["text"] == "Calls per second"
+    assert drawn["title"]["subtitle"] == f"1 call in bins of {bin_s} s; the busiest has {most} calls per second"
+    assert drawn["encoding"]["y"]["title"] == "calls per second"
+
+
 def test_nothing_has_no_bins() -> None:
     assert bin_length(times()) == 0.01
 

@@ -4,8 +4,9 @@ import io
 import re
 
 import pytest
+from rich.cells import cell_len
 
-from nfsrpc.report.terminal import STYLES, columns, painted, uses_colour, wrap
+from nfsrpc.report.terminal import STYLES, columns, cut, padded, painted, uses_colour, width_of, wrap
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -78,3 +79,38 @@ def test_wrapping_breaks_no_word_and_no_number_from_its_unit() -> None:
 
 def test_columns_align() -> None:
     assert columns([("a", "1", "x"), ("bcd", "22", "")], (False, True, False)) == ["a     1  x", "bcd  22"]
+
+
+# Texts and the columns that a terminal gives them: wide, with accents of their own, Korean as macOS writes it.
+WIDE = {"共有ファイル": 12, "cafe\u0301": 4, "\u1112\u1161\u11ab": 2, "ａｂ": 4, "naïve": 5, "💾": 2, "data": 4, "": 0}
+
+
+@pytest.mark.parametrize(("text", "width"), WIDE.items())
+def test_texts_take_columns_and_not_characters(text: str, width: int) -> None:
+    assert width_of(text) == width
+    assert cell_len(padded(text, 20)) == cell_len(padded(text, 20, to_right=True)) == 20
+    assert padded(text, 20).startswith(text)
+    assert padded(text, 20, to_right=True).endswith(text)
+
+
+def test_columns_of_wide_text_are_straight() -> None:
+    lines = columns([(text, "|", text, "|") for text in WIDE], (False, False, True, False))
+    assert {cell_len(line) for line in lines} == {12 + 2 + 1 + 2 + 12 + 2 + 1}
+    assert {cell_len(line[: line.index("|")]) for line in lines} == {14}
+
+
+def test_lines_of_wide_text_are_no_wider_than_the_terminal() -> None:
+    lines = wrap("共有 " * 100 + "cafe\u0301 " * 100, 24)
+    assert {cell_len(line) for line in lines[:-1]} <= {23, 24}
+    assert lines[0] == "共有 共有 共有 共有 共有"
+    assert lines[-2] == "cafe\u0301 cafe\u0301 cafe\u0301 cafe\u0301 cafe\u0301"
+
+
+@pytest.mark.parametrize("most", range(1, 14))
+@pytest.mark.parametrize("keeps_end", [False, True])
+@pytest.mark.parametrize("text", WIDE)
+def test_a_text_that_is_cut_fits(text: str, keeps_end: bool, most: int) -> None:
+    shown = cut(text, most, keeps_end)
+    whole = width_of(text) <= most
+    assert (shown == text) == whole
+    assert whole or most - 1 <= cell_len(shown) <= most

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
@@ -74,6 +75,25 @@ def test_colour_changes_nothing_but_colour(name: str, width: int) -> None:
 def test_only_commands_are_wider_than_the_terminal(name: str) -> None:
     wide = [line for line in render(SAMPLES[name], 80).splitlines() if len(line) > 80]
     assert all("tcpdump" in line for line in wide)
+
+
+def test_names_in_wide_characters_are_not_wider_than_the_terminal() -> None:
+    note = "LOCK of 共有/売上/二千二十六年/十一月/報告書 is not answered; " * 2
+    names = ("営業部報告", "經理部報告", "cafe\u0301-報告")
+    proof = tuple(Evidence(0, frame, note, START) for frame in (1, 2))
+    files = [CAPTURE._replace(file=f"{name}.pcap") for name in names]
+    evidence = tuple(Evidence(number, 1, "asks", START) for number in range(3))
+    for width in (80, 100):
+        lines = render(with_finding(title=note, explanation=note * 3, evidence=proof), width).splitlines()
+        assert max(map(cell_len, lines)) in range(width - 6, width + 1)
+    report = with_finding(evidence=evidence)._replace(captures=files)
+    shown = block(render(report, 80), "Proof")
+    assert {cell_len(line[: line.index("asks")]) for line in shown} == {29}
+    cells = [
+        HEADINGS,
+        *((f"10.0.0.9 ({'営業部' * 20})", "REG001 " + "共有" * 30, "certain", "1", "1 s", "") for _ in names),
+    ]
+    assert max(map(cell_len, fitting(cells, 80))) == 79  # a wide character has no room in the last column
 
 
 def test_one_fault_fits_one_screen_and_its_cure_the_first_24_lines() -> None:
