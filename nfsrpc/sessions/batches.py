@@ -21,9 +21,9 @@ Kinds = Mapping[str, Mapping[str, str]]
 Address: TypeAlias = tuple[str, int]
 
 # Columns with numbers of strings, beside the fields of messages.
-STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "counted_locks": "handle"}
+STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle"}
 # Tables with numbers of addresses.
-PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
+PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 8 MB. What was kept stays while it is more

@@ -41,7 +41,6 @@ from nfsrpc.sessions.tallies import (
     OF_LEFT_OUT,
     added,
     left_out_summed,
-    locks_summed,
     summed,
     sums_of,
 )
@@ -106,7 +105,6 @@ def let_go_of_locks(parts: list[Batch], found: Sifted) -> None:
     rows = [np.flatnonzero(leaving.mask(columns["exchange"])) for columns in exchanges]
     first = parts[0]
     count(first, *zip(exchanges, rows, strict=True))
-    first["counted_locks"] = locks_summed(together([first["counted_locks"], sessions.sums()]))
     first |= owners_with(first, sessions.owners(found.names))
     for part in parts:
         drop(part, leaving)
