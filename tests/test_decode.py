@@ -409,6 +409,29 @@ def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pyte
     assert all((decoded.exchanges[name] == exchanges[name]).all() for name in ("exchange", "time", "reply_time"))
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_files_of_a_ring_leave_is_thinned_from_file_to_file(
+    jobs: int, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each of them has fewer rows than stop decoding."""
+    monkeypatch.setattr("nfsrpc.sessions.batches.MANY", 1)
+    s, _, _ = minutes()
+    together: list[int] = []
+
+    def thinned(batches: list[Batch], *beside: Any) -> list[Batch]:
+        together.append(len(batches))
+        return COUNTING.thinned(batches, *beside)
+
+    decoded = decode(files(**ring(s, 50, 5)), WANTED, counting=COUNTING._replace(thinned=thinned), jobs=jobs)
+    assert together == [1, 2, 2, 2, 3]
+    assert len(decoded.exchanges["exchange"]) == 8, "the locks"
+
+
+def test_a_batch_without_rows_takes_as_much_as_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Decoder().drain()
+    assert [COUNTING.fullness([nothing] * count) < 1 for count in (39, 40)] == [True, False]
+
+
 def test_what_thinning_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nfsrpc.reading.DRAIN_ROWS", 0)
     s, server, host = scenario()

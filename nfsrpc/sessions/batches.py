@@ -30,13 +30,17 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
 MANY, OF_A_FLOW = 5 << 13, 3
+# A batch has some hundred tables with ten columns each, of which the smallest takes as much memory as so many rows: of a
+# ring, each file has a batch.
+OF_A_BATCH = 1 << 10
 
 
 def fullness(batches: list[Batch]) -> float:
     """How much has come, of what it takes until batches are thinned."""
     previous, fresh = parted(batches)
     flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
-    return (size(fresh, BYTES_OF_EXCHANGE) + OF_A_FLOW * flows) / max(MANY, size(previous))
+    count = size(fresh, BYTES_OF_EXCHANGE) + OF_A_FLOW * flows + OF_A_BATCH * len(fresh)
+    return count / max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
