@@ -464,7 +464,7 @@ class Vantage:
         return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
     def _thin(self, counting: Counting) -> None:
-        """Has the rows so far thinned where they are many, right after some were taken; these may wait for earlier ones."""
+        """Has rows thinned where they are many, right after some were taken; these may wait for earlier ones."""
         if counting.fullness(self.batches) < 1:
             return
         self._wait()

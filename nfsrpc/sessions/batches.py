@@ -30,8 +30,8 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
 MANY, OF_A_FLOW = 5 << 13, 3
-# A batch has some hundred tables with ten columns each, of which the smallest takes as much memory as so many rows: of a
-# ring, each file has a batch.
+# A batch has some hundred tables with ten columns each, which take as much memory as so many rows, though they are
+# empty: of a ring, each file has a batch.
 OF_A_BATCH = 1 << 10
 
 
@@ -55,7 +55,7 @@ def size(batches: list[Batch], string_bytes: int = 0) -> int:
 
 
 def weight(batch: Batch, string_bytes: int) -> int:
-    rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+    rows = sum(len(columns["exchange"]) for columns in (*batch["decoded"].values(), batch["copies"]))
     strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
     return max(len(batch["exchanges"]["exchange"]), rows // ROWS_OF_EXCHANGE, strings)
 
