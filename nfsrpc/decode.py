@@ -238,8 +238,8 @@ def no_rows(table: str) -> Columns:
     return columns
 
 
-# What is left of exchanges that left while a capture was read: hashes of the owners and ranges of their locks; UNLOCKs of
-# owners that may be among them; what there was no room for.
+# What is left of exchanges that left while a capture was read: hashes of the owners and ranges of their locks; UNLOCKs
+# of owners that may be among them; what there was no room for.
 OF_LEFT: dict[str, dict[str, str]] = {
     "counted_owners": {"owner": "u8"},
     "earlier_owners": {"owner": "u8"},

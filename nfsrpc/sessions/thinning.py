@@ -185,7 +185,8 @@ def make_room_for_copies(batch: Batch) -> None:
 
 def places(columns: Mapping[str, Any]) -> Array:
     """Exchange and frame of each row, as one number."""
-    return columns["exchange"].astype(np.uint64) << np.uint64(32) | columns["frame"].astype(np.uint64)
+    place: Array = columns["exchange"].astype(np.uint64) << np.uint64(32) | columns["frame"].astype(np.uint64)
+    return place
 
 
 def make_room_for_flows(batch: Batch, in_reach: Array) -> None:
