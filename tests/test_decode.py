@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.attacks import Writer, clients, dumps, long_names, machine_names
+from benchmarks.hostile_bytes import copies_of_a_call
 from nfsrpc import reading
 from nfsrpc._core import Decoder, Layouts
 from nfsrpc.columns import constant, lengthened
@@ -334,6 +335,7 @@ def test_a_text_that_found_no_room_in_the_core_is_null() -> None:
         (clients, 8_000, 3_904),  # exchanges, but for those in reach
         (dumps, 4_000, 1_000),  # a quarter of the items
         (long_names, 400, 2_971),  # each KiB is four, but for what short ones have
+        (copies_of_a_call, 4_001, 1_000),  # a quarter of them
         (machine_names, 50_000, 55_402),  # sums, but for those that go on, and an eighth of the names
     ],
 )
