@@ -135,8 +135,6 @@ class LockSessions:
         """
     def exchanges(self) -> Any:
         """The exchanges of the sessions that leave (uint32)."""
-    def sums(self) -> dict[str, Any]:
-        """What leaves by "capture", "client", "server" and "handle": "first", "last", "sessions", "hold_sum" (ns)."""
     def owners(self, names: tuple[list[bytes], list[tuple[str, int]]]) -> Any:
         """Hashes of the owners and ranges of the sessions that leave (uint64, sorted), the same for any numbers."""
     def owners_of(self, exchanges: Any, names: tuple[list[bytes], list[tuple[str, int]]]) -> Any:

@@ -47,7 +47,6 @@ FIXED = (
     "tallies",
     "latencies",
     "accesses",
-    "counted_locks",
     "unlocked_again",
     "left_out",
 )
@@ -159,9 +158,6 @@ class Decoded(MessageFields):
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
     accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
-    counted_locks: Columns = field(
-        default_factory=lambda: nothing_left()["counted_locks"]
-    )  # who had locks that were counted
     unlocked_again: Columns = field(default_factory=lambda: nothing_left()["unlocked_again"])
     left_out: Columns = field(default_factory=lambda: nothing_left()["left_out"])  # for lack of room
     locals: set[Local] = field(default_factory=set)  # the addresses that the capturing host sent from
@@ -242,19 +238,9 @@ def no_rows(table: str) -> Columns:
     return columns
 
 
-# What is left of exchanges that left while a capture was read: per client, server and file, who had locks from when
-# until when; hashes of their owners and ranges; UNLOCKs of owners that may be among them; what there was no room for.
+# What is left of exchanges that left while a capture was read: hashes of the owners and ranges of their locks; UNLOCKs
+# of owners that may be among them; what there was no room for.
 OF_LEFT: dict[str, dict[str, str]] = {
-    "counted_locks": {
-        "capture": "u2",
-        "client": "u4",
-        "server": "u4",
-        "handle": "u4",
-        "first": "i8",
-        "last": "i8",
-        "sessions": "u4",
-        "hold_sum": "u8",
-    },
     "counted_owners": {"owner": "u8"},
     "earlier_owners": {"owner": "u8"},
     "unlocked_again": {"exchange": "u4"},
@@ -336,7 +322,6 @@ def merge(reading: VantageBatches) -> Decoded:
         tallies=parts.columns("tallies"),
         latencies=parts.columns("latencies"),
         accesses=parts.columns("accesses"),
-        counted_locks=left["counted_locks"] | parts.columns("counted_locks"),
         unlocked_again=left["unlocked_again"] | parts.columns("unlocked_again"),
         left_out=left["left_out"] | parts.columns("left_out"),
         locals=parts.locals,

@@ -440,11 +440,14 @@ class Vantage:
         """Reads one more file, to its end."""
         self.files.append(number)
         name = str(reader.files[number])
+        if self.counting and self.batches:  # of the files before, each of which may have fewer rows than stop decoding
+            self._thin(self.counting)
         try:
             for chunk in reader.chunks(number):
                 with refusing(name):
                     full = self.decoder.feed(chunk)
                 while full and self.counting:
+                    self.batches.append(drained(self.decoder))
                     self._thin(self.counting)
                     full = self.decoder.go_on()
                 if not self.counting and self.decoder.undrained() >= PIECE_ROWS:
@@ -459,8 +462,8 @@ class Vantage:
         if number not in reader.damages:
             check(name, ending)
         batch = drained(self.decoder)
+        self.last = max(self.last, int(batch["captures"]["last"][-1]))
         self.batches = [*self.batches, batch] if self.counting else gathered(self.batches, batch)
-        self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
 
     def close(self) -> list[Batch]:
         """All batches, the last with what only the end of the capture decides."""
@@ -477,8 +480,7 @@ class Vantage:
         return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
     def _thin(self, counting: Counting) -> None:
-        """Takes rows from the decoder, and has them thinned where they are many; some may wait for earlier ones."""
-        self.batches.append(drained(self.decoder))
+        """Has rows thinned where they are many, right after some were taken; these may wait for earlier ones."""
         if counting.fullness(self.batches) < 1:
             return
         self._wait()

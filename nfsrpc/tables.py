@@ -458,6 +458,7 @@ ODDITY_KINDS = {
     "capture-record": "bytes of the file that are no record: reading resumes at the next one; detail: the offset",
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
     "checksum": "a frame whose checksum is wrong, where others of its sender are right: it is left out; detail: bytes",
+    "copies-full": "copies of messages that are not listed, for lack of room; detail: how many",
     "corrupt-syn": "a damaged segment with SYN in a connection that goes on: not read; detail: its sequence number",
     "exchanges-full": "exchanges out of the ordinary, counted and not listed for lack of room; detail: how many",
     "flows-full": "connections that are not listed, for lack of room; detail: how many",

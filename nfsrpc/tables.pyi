@@ -1125,6 +1125,7 @@ class Oddities(Table):
             "capture-record",
             "capture-time",
             "checksum",
+            "copies-full",
             "corrupt-syn",
             "exchanges-full",
             "flows-full",

@@ -9,7 +9,7 @@ from nfsrpc.sessions import batches, crowding, thinning
 ROOM = 40
 
 LIMITS = {
-    thinning: ("MAX_PARTIES", "MAX_ACCESSES", "MAX_FLOWS", "MAX_ITEMS", "MAX_LISTED", "MAX_NAMES"),
+    thinning: ("MAX_PARTIES", "MAX_ACCESSES", "MAX_COPIES", "MAX_FLOWS", "MAX_ITEMS", "MAX_LISTED", "MAX_NAMES"),
     crowding: ("MAX_FLOWS", "MAX_ITEMS", "MAX_LISTED", "MAX_NAMES"),
 }
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.attacks import Writer, clients, dumps, long_names, machine_names
+from benchmarks.hostile_bytes import copies_of_a_call
 from nfsrpc import reading
 from nfsrpc._core import Decoder, Layouts
 from nfsrpc.columns import constant, lengthened
@@ -334,6 +335,7 @@ def test_a_text_that_found_no_room_in_the_core_is_null() -> None:
         (clients, 8_000, 3_904),  # exchanges, but for those in reach
         (dumps, 4_000, 1_000),  # a quarter of the items
         (long_names, 400, 2_971),  # each KiB is four, but for what short ones have
+        (copies_of_a_call, 4_001, 1_000),  # a quarter of them
         (machine_names, 50_000, 55_402),  # sums, but for those that go on, and an eighth of the names
     ],
 )
@@ -407,6 +409,29 @@ def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pyte
     assert max(waiting) == (4 if jobs > 1 else 0)
     exchanges = decode([data], WANTED).exchanges
     assert all((decoded.exchanges[name] == exchanges[name]).all() for name in ("exchange", "time", "reply_time"))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_files_of_a_ring_leave_is_thinned_from_file_to_file(
+    jobs: int, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each of them has fewer rows than stop decoding."""
+    monkeypatch.setattr("nfsrpc.sessions.batches.MANY", 1)
+    s, _, _ = minutes()
+    together: list[int] = []
+
+    def thinned(batches: list[Batch], *beside: Any) -> list[Batch]:
+        together.append(len(batches))
+        return COUNTING.thinned(batches, *beside)
+
+    decoded = decode(files(**ring(s, 50, 5)), WANTED, counting=COUNTING._replace(thinned=thinned), jobs=jobs)
+    assert together == [1, 2, 2, 2, 3]
+    assert len(decoded.exchanges["exchange"]) == 8, "the locks"
+
+
+def test_a_batch_without_rows_takes_as_much_as_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Decoder().drain()
+    assert [COUNTING.fullness([nothing] * count) < 1 for count in (39, 40)] == [True, False]
 
 
 def test_what_thinning_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

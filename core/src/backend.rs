@@ -164,7 +164,7 @@ impl Backend {
         let Matcher { bodies, output, .. } = &self.matcher;
         Weight {
             exchanges: output.uncounted,
-            messages: bodies.rows(),
+            messages: bodies.rows() + output.copies.count(),
             sums: output.counts.undrained() + self.flows.rows.count(),
             strings: bodies.weight.strings + output.counts.handles,
             ..bodies.weight

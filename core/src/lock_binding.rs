@@ -89,22 +89,6 @@ impl LockSessions {
         array(py, self.sifted.left().flat_map(|(lock, unlock)| [lock.exchange, unlock.exchange]))
     }
 
-    /// Who had which file, how often, and from when until when, of the sessions that leave: one row per client, server and file.
-    fn sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let sums = self.sifted.sums();
-        let rows = PyDict::new(py);
-        let key = |of: fn(&(u16, u32, u32, u32)) -> u32| array(py, sums.iter().map(|(key, _)| of(key)));
-        rows.set_item("capture", array(py, sums.iter().map(|((capture, ..), _)| *capture)))?;
-        rows.set_item("client", key(|(_, client, ..)| *client))?;
-        rows.set_item("server", key(|(_, _, server, _)| *server))?;
-        rows.set_item("handle", key(|(.., handle)| *handle))?;
-        rows.set_item("first", array(py, sums.iter().map(|(_, held)| held.first)))?;
-        rows.set_item("last", array(py, sums.iter().map(|(_, held)| held.last)))?;
-        rows.set_item("sessions", array(py, sums.iter().map(|(_, held)| held.sessions)))?;
-        rows.set_item("hold_sum", array(py, sums.iter().map(|(_, held)| held.hold_sum)))?;
-        Ok(rows)
-    }
-
     /// Hashes of the owners and ranges of the sessions that leave, sorted.
     fn owners<'py>(&self, py: Python<'py>, names: RawNames<'py>) -> PyResult<Bound<'py, PyAny>> {
         owners(py, names, self.sifted.left().map(|(lock, _)| lock))

@@ -165,15 +165,6 @@ impl Row {
     }
 }
 
-/// Sessions of one client and server on one file that leave.
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    pub first: i64,
-    pub last: i64,
-    pub sessions: u32,
-    pub hold_sum: u64,
-}
-
 #[derive(Default)]
 pub struct Sifted {
     /// Of the sessions that leave, where the LOCK and the UNLOCK are among the steps.
@@ -433,22 +424,6 @@ impl Sifted {
     pub fn left(&self) -> impl Iterator<Item = (&Step, &Step)> {
         let step = |at: u32| self.steps.steps.get(at as usize);
         self.gone.iter().filter_map(move |(lock, unlock)| step(*lock).zip(step(*unlock)))
-    }
-
-    /// What leaves, by capture, client, server and file, in this order.
-    pub fn sums(&self) -> Vec<((u16, u32, u32, u32), Held)> {
-        let mut sums: HashMap<_, Held> = HashMap::new();
-        for (lock, unlock) in self.left() {
-            let key = (lock.capture, lock.client, lock.server, lock.claim.fh);
-            let (first, last) = (lock.reply_time, unlock.time);
-            let held = sums.entry(key).or_insert(Held { first, last, sessions: 0, hold_sum: 0 });
-            (held.first, held.last) = (held.first.min(first), held.last.max(last));
-            held.sessions = held.sessions.saturating_add(1);
-            held.hold_sum = held.hold_sum.saturating_add(last.abs_diff(first));
-        }
-        let mut sums: Vec<_> = sums.into_iter().collect();
-        sums.sort_unstable_by_key(|(key, _)| *key);
-        sums
     }
 
     /// All steps.

@@ -16,6 +16,9 @@ use crate::select::RawFrame;
 use crate::tunnel::Network;
 
 const TCP_HEADER: usize = 20;
+/// A frame of so many bytes counts as one more: one of 64 KiB, as a host with segmentation offload shows them, may hold a
+/// thousand messages.
+const BYTES_OF_FRAME: usize = 1 << 10;
 
 /// One frame of a flow, according to the header of its transport.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,8 +87,8 @@ struct FrameParser {
     /// Of the file, those that were passed.
     unreadable: u32,
     /// After how many frames it is asked whether to go on, and how many of these are to come yet.
-    every: u32,
-    left: u32,
+    every: usize,
+    left: usize,
 }
 
 /// An address that the capturing host sent from, according to the link layer.
@@ -102,15 +105,17 @@ impl PacketReader {
     /// `wanted`: frames to be kept as they are. `whole`: each frame is handed out after what it held.
     pub fn new(domain: u32, wanted: HashSet<(u16, u32)>, whole: bool) -> PacketReader {
         let (network, capture) = (Network::new(), fresh(0));
-        let (locals, raw, every) = (Vec::new(), Vec::new(), u32::MAX);
+        let (locals, raw, every) = (Vec::new(), Vec::new(), usize::MAX);
         let frames =
             FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable: 0, every, left: every };
         PacketReader { reader: Reader::new(), order: TimeOrder::default(), frames, oddities: Oddities::default() }
     }
 
-    /// After every so many frames, of all files, `sink` is asked whether to go on.
+    /// After every so many frames, of all files, `sink` is asked whether to go on; a long frame counts as several
+    /// ([`BYTES_OF_FRAME`]).
     pub fn ask_after(&mut self, frames: u32) {
-        (self.frames.every, self.frames.left) = (frames.max(1), frames.max(1));
+        let frames = frames.max(1) as usize;
+        (self.frames.every, self.frames.left) = (frames, frames);
     }
 
     /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop. Where `sink` does
@@ -234,7 +239,7 @@ impl FrameParser {
         if *whole {
             sink.other(place, Content::Frame(frame, network.fragment.take()));
         }
-        *left -= 1;
+        *left = left.saturating_sub(1 + frame.data.len() / BYTES_OF_FRAME);
         if *left > 0 {
             return true;
         }
@@ -439,6 +444,37 @@ mod tests {
         let (payload, wire_len, header) = (datagram.as_slice(), 20, Sum::Right);
         let datagram = Datagram { src, dst, protocol: UDP, id: 0, payload, wire_len, fragmented: false, header };
         assert_eq!(sum(&datagram), Sum::Wrong);
+    }
+
+    /// Of which frames it is asked whether to go on.
+    #[derive(Default)]
+    struct Asked(u32);
+
+    impl Sink for Asked {
+        fn packet(&mut self, _: Place, _: &Addressed<'_>) {}
+        fn other(&mut self, _: Place, _: Content<'_>) {}
+        fn goes_on(&mut self) -> bool {
+            self.0 += 1;
+            true
+        }
+    }
+
+    #[test]
+    fn a_long_frame_counts_as_several() {
+        let asked = |size: u32| {
+            let mut capture = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+            for second in 1..=24_u32 {
+                [second, 0, size, size].iter().for_each(|word| capture.extend(word.to_le_bytes()));
+                capture.extend(vec![0; size as usize]);
+            }
+            let mut reader = PacketReader::new(0, HashSet::new(), false);
+            reader.ask_after(4);
+            let mut sink = Asked::default();
+            reader.read(Some(&capture), &mut sink).expect("a capture");
+            reader.read(None, &mut sink).expect("a capture");
+            sink.0
+        };
+        assert_eq!([60, 1_023, 1_024, 65_535].map(asked), [6, 6, 12, 24]);
     }
 
     #[test]

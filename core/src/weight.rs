@@ -15,7 +15,7 @@ const SHORT: usize = 64;
 pub struct Weight {
     /// Those that are not counted elsewhere.
     pub exchanges: usize,
-    /// Rows of fields of messages.
+    /// Rows of fields of messages, and of their copies.
     pub messages: usize,
     /// Strings, those of messages as often as they come, and their bytes beyond those of short ones: how many of them differ
     /// depends on which shards a back end has.

@@ -566,30 +566,6 @@ fn who_unlocks_first_had_locked_before_unless_that_has_left() {
 }
 
 #[test]
-fn what_leaves_is_summed_by_file() {
-    let mut traffic = Traffic::around(|traffic, at| traffic.session(5, at));
-    let sifted = Steps::new(std::mem::take(&mut traffic.steps), Vec::new()).sift(&traffic.beside, &traffic.known);
-    let sums = sifted.sums();
-    let [(key, held)] = sums.as_slice() else { panic!("one: {sums:?}") };
-    assert_eq!(*key, (0, 1, 9, 1));
-    assert_eq!((held.first, held.last), (2 * APART + TAKES, 8 * APART + HELD));
-    assert_eq!((held.sessions, held.hold_sum), (7, 7 * (HELD - TAKES) as u64));
-}
-
-#[test]
-fn sums_are_by_capture_client_server_and_file() {
-    let keys = [(0, 1, 9, 1), (0, 1, 9, 2), (0, 1, 10, 1), (0, 2, 9, 1), (1, 1, 9, 1)];
-    let mut traffic = Traffic::new();
-    for (svid, key) in (1..).zip(keys.iter().rev().cycle().take(4 * keys.len())) {
-        traffic.session_with(svid, svid * APART, HELD, |step| {
-            (step.capture, step.client, step.server, step.claim.fh) = *key;
-        });
-    }
-    let sums = Steps::new(traffic.steps, Vec::new()).sift(&traffic.beside, &traffic.known).sums();
-    assert_eq!(sums.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), keys);
-}
-
-#[test]
 fn of_moments_close_to_each_other_the_first_one_counts() {
     let moments = |count: i64, apart: i64| (-100..count - 100).map(|number| number * apart).rev().collect::<Vec<_>>();
     let every =

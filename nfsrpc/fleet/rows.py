@@ -128,7 +128,7 @@ def concerning(batch: Batch, servers: Collection[str]) -> Batch:
         }
 
     found: Batch = dict(batch)
-    for name in ("flows", "exchanges", "tallies", "accesses", "counted_locks", "left_out"):
+    for name in ("flows", "exchanges", "tallies", "accesses", "left_out"):
         if name in batch:
             found[name] = only(batch[name], about(batch[name]))
     exchanges = found["exchanges"]["exchange"]

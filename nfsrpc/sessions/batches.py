@@ -21,22 +21,26 @@ Kinds = Mapping[str, Mapping[str, str]]
 Address: TypeAlias = tuple[str, int]
 
 # Columns with numbers of strings, beside the fields of messages.
-STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "counted_locks": "handle"}
+STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle"}
 # Tables with numbers of addresses.
-PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
+PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 8 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
 MANY, OF_A_FLOW = 5 << 13, 3
+# A batch has some hundred tables with ten columns each, which take as much memory as so many rows, though they are
+# empty: of a ring, each file has a batch.
+OF_A_BATCH = 1 << 10
 
 
 def fullness(batches: list[Batch]) -> float:
     """How much has come, of what it takes until batches are thinned."""
     previous, fresh = parted(batches)
     flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
-    return (size(fresh, BYTES_OF_EXCHANGE) + OF_A_FLOW * flows) / max(MANY, size(previous))
+    count = size(fresh, BYTES_OF_EXCHANGE) + OF_A_FLOW * flows + OF_A_BATCH * len(fresh)
+    return count / max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -51,7 +55,7 @@ def size(batches: list[Batch], string_bytes: int = 0) -> int:
 
 
 def weight(batch: Batch, string_bytes: int) -> int:
-    rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+    rows = sum(len(columns["exchange"]) for columns in (*batch["decoded"].values(), batch["copies"]))
     strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
     return max(len(batch["exchanges"]["exchange"]), rows // ROWS_OF_EXCHANGE, strings)
 

@@ -72,7 +72,8 @@ class Sessions(Tables):
 OF_EXCHANGES = frozenset({"exchanges-full", "locks-full"})
 # The oddities by which a table has not all rows that it would have, for lack of room.
 PARTIAL_BY = {
-    **dict.fromkeys(("calls", "copies", "locks", "monitors", "registrations"), OF_EXCHANGES),
+    **dict.fromkeys(("calls", "locks", "monitors", "registrations"), OF_EXCHANGES),
+    "copies": OF_EXCHANGES | {"copies-full"},
     "flows": frozenset({"flows-full"}),
     "tallies": frozenset({"hosts-full"}),
     "writes": frozenset({"accesses-full"}),

@@ -3,8 +3,8 @@
 Such a session is a LOCK that was granted at once and its UNLOCK, each answered once, in time, with GRANTED; nobody else
 held, waited for, or was denied any of its range meanwhile. What stays all the same is what a question about something
 that is odd may lead to: the sessions of a client next to anything odd on the file, its requests next to anything late
-on the wire, the first and the last of each connection and name, and the latest of each file. What leaves is summed:
-exchanges as tallies, and by client and file who had locks (`counted_locks`), from when until when.
+on the wire, the first and the last of each connection and name, and the latest of each file. The exchanges of what
+leaves are summed as tallies.
 
 What exchanges mean is told here; the core finds the sessions that leave (core/src/lock_sessions.rs).
 """

@@ -23,7 +23,6 @@ INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
 # Columns of exchanges that are summed.
 SUMMED = (*KEY[:-1], "time", "reply_time", "call_frame", "call_bytes", "reply_bytes")
-OF_LOCKS = ("capture", "client", "server", "handle")
 OF_LEFT_OUT = ("capture", "client", "server", "prog", "vers", "proc", "rpc_status", "status")
 MAX_LEFT_OUT = 1 << 12  # sums
 FRACTION_BITS = 5  # of the core's classes of latencies
@@ -88,17 +87,6 @@ def left_out_summed(rows: Columns) -> Columns:
     for name in ("client", "server", "prog", "vers", "proc"):
         sums[name][most[MAX_LEFT_OUT // 2 :]] = NO_NUMBER if name in ("prog", "vers", "proc") else 0
     return added(sums, *OF_LEFT_OUT)
-
-
-def locks_summed(sums: Columns) -> Columns:
-    """Sums of lock sessions, with one row per client, server and file."""
-    groups, first = grouped(sums, *OF_LOCKS)
-    result = {name: values[first] for name, values in sums.items()}
-    for name in ("sessions", "hold_sum"):
-        result[name] = np.zeros(len(first), dtype=sums[name].dtype)
-        np.add.at(result[name], groups, sums[name])
-    np.maximum.at(result["last"], groups, sums["last"])
-    return result
 
 
 def grouped(rows: Columns, *names: str) -> tuple[Array, Array]:

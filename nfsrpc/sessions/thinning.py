@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, distinct, isin
+from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Mask, Masked, distinct, isin
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
@@ -41,7 +41,6 @@ from nfsrpc.sessions.tallies import (
     OF_LEFT_OUT,
     added,
     left_out_summed,
-    locks_summed,
     summed,
     sums_of,
 )
@@ -57,6 +56,8 @@ LENGTHS = [INTERVAL << doubled for doubled in range(28)]  # up to 42 years
 MAX_PARTIES = 1 << 15
 # So few rows of messages with names of files are not looked at: the decoder keeps to itself nearly all that repeats.
 FEW_NAMED = 1 << 13
+# Rows of copies of messages: of more than so many, the first and the last few of each message stay; 48 bytes each.
+MAX_COPIES, OF_A_MESSAGE = 1 << 16, 4
 # Endings of the names of tables with one row per message; others have one per item of a list.
 OWN = (".args", ".res")
 # Writes are summed by host, file and ten seconds, 70 bytes and a handle each.
@@ -90,6 +91,7 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     thin_exchanges(batch, found, in_reach, alone_until)
     if len(batch["flows"]["flow"]) > MAX_FLOWS:
         make_room_for_flows(batch, in_reach["flow"])
+    make_room_for_copies(batch)
     make_room_for_sums(batch)
     make_room_for_accesses(batch)
     batch["latencies"] = added(batch["latencies"], "prog", "vers", "proc", "latency")
@@ -106,7 +108,6 @@ def let_go_of_locks(parts: list[Batch], found: Sifted) -> None:
     rows = [np.flatnonzero(leaving.mask(columns["exchange"])) for columns in exchanges]
     first = parts[0]
     count(first, *zip(exchanges, rows, strict=True))
-    first["counted_locks"] = locks_summed(together([first["counted_locks"], sessions.sums()]))
     first |= owners_with(first, sessions.owners(found.names))
     for part in parts:
         drop(part, leaving)
@@ -153,6 +154,39 @@ def let_go(batch: Batch, found: Crowd) -> None:
     for kind, rows in (("names-full", found.names), ("locks-full", found.healthy), ("exchanges-full", found.odd)):
         note(batch, kind, rows, *(exchanges[name] for name in ("capture", "call_frame", "time")))
     drop(batch, Among(exchanges["exchange"][gone]))
+
+
+def make_room_for_copies(batch: Batch) -> None:
+    """Drops, of very many copies, those between the first and the last few of each message, with their fields."""
+    copies = batch["copies"]
+    count = len(copies["exchange"])
+    if count <= MAX_COPIES:
+        return
+    order = np.lexsort(tuple(copies[name] for name in ("frame", "capture", "reply", "exchange")))
+    begins = np.zeros(count, dtype=np.bool_)
+    begins[:1] = True
+    for name in ("exchange", "reply"):
+        begins[1:] |= np.diff(copies[name][order]) != 0
+    first = np.flatnonzero(begins)
+    message = np.cumsum(begins) - 1
+    before = np.arange(count) - first[message]
+    after = np.append(first[1:], count)[message] - 1 - np.arange(count)
+    gone = order[(before >= OF_A_MESSAGE) & (after >= OF_A_MESSAGE)]
+    if not len(gone):
+        return
+    note(batch, "copies-full", gone, *(copies[name] for name in ("capture", "frame", "time")))
+    leaving = distinct(places(copies)[gone])
+    batch["copies"] = {name: np.delete(values, gone) for name, values in copies.items()}
+    batch["decoded"] = {
+        table: rows_where(columns, (columns["copy"] == 0) | ~isin(places(columns), leaving))
+        for table, columns in batch["decoded"].items()
+    }
+
+
+def places(columns: Mapping[str, Any]) -> Array:
+    """Exchange and frame of each row, as one number."""
+    place: Array = columns["exchange"].astype(np.uint64) << np.uint64(32) | columns["frame"].astype(np.uint64)
+    return place
 
 
 def make_room_for_flows(batch: Batch, in_reach: Array) -> None:
@@ -282,10 +316,13 @@ def as_calls(raw: Columns) -> Calls:
 
 
 def without(columns: dict[str, Any], exchanges: Among) -> dict[str, Any]:
-    leave = exchanges.mask(columns["exchange"])
-    if not leave.any():
+    return rows_where(columns, ~exchanges.mask(columns["exchange"]))
+
+
+def rows_where(columns: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    if mask.all():
         return columns
-    stay = np.flatnonzero(~leave)
+    stay = np.flatnonzero(mask)
     return {
         name: tuple(part[stay] for part in column) if isinstance(column, tuple) else column[stay]
         for name, column in columns.items()

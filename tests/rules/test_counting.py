@@ -14,7 +14,7 @@ from nfsrpc import reading
 from nfsrpc.columns import Table
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches
 from nfsrpc.sessions.tallies import to_2_percent
 from nfsrpc.sources import open_source
@@ -263,7 +263,9 @@ def check_locks(counted: Sessions, listed: Sessions) -> None:
     assert {place: theirs[place] for place in ours} == ours
     missing = [theirs[place] for place in theirs.keys() - ours.keys()]
     assert {(row["state"], row["granted_by"], row["resends"]) for row in missing} <= {("released", "reply", 0)}
-    assert sum(counted.decoded.counted_locks["sessions"].tolist()) == len(missing)
+    sums = counted.decoded.tallies
+    left = (sums["prog"] == Prog.NLM) & (sums["proc"] == NlmProc.LOCK) & (sums["status"] == Nlm4Stats.GRANTED)
+    assert sums["exchanges"][left].sum() == len(missing)
 
 
 def rows_by_frame(table: Table) -> dict[tuple[object, ...], dict[str, object]]:

@@ -131,6 +131,27 @@ def test_of_many_programs_the_rarest_are_not_told_apart(monkeypatch: pytest.Monk
     assert tallies.left_out_summed(few)["prog"].tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("resends", "left"), [(ROOM // 2, ROOM // 2), (ROOM // 2 + 1, 8)])
+def test_of_very_many_copies_the_first_and_the_last_of_each_message_stay(resends: int, left: int) -> None:
+    """A call that is sent again and again, and whose reply is."""
+    w, ends = Writer(), Ends(CLIENT, 700, SERVER, 111)
+    for _ in range(1 + resends):
+        w.wait(30)
+        w.call(ends, PORTMAP, 2, 3, struct.pack(">IIII", Prog.NLM, 4, TCP, 0), xid=7)
+    for _ in range(1 + ROOM // 2):
+        w.wait(10)
+        w.reply(ends, 7, struct.pack(">I", 32803))
+    decoded = counted(w)
+    copies, room = decoded.copies, ROOM // 2 if left == ROOM // 2 else 8
+    assert [(copies["reply"] == side).sum() for side in (0, 1)] == [left, room]
+    assert (decoded.messages["portmap2.res"]["copy"].values > 0).sum() == room
+    assert decoded.exchanges["retransmits"].tolist() == [resends]
+    assert kinds(decoded) == ({} if left > 8 else {"copies-full": 2 * ROOM // 2 + 1 - 16})
+    if left == 8:
+        frames = copies["frame"][copies["reply"] == 0].tolist()
+        assert frames == [2, 3, 4, 5, resends - 2, resends - 1, resends, resends + 1]
+
+
 def test_the_latest_names_stay() -> None:
     w = Writer()
     nothing = struct.pack(">II", 0, 0)
