@@ -318,7 +318,7 @@ def drained(decoder: Decoder) -> Batch:
 def compacted(batch: Batch) -> Batch:
     """The batch, whose columns of messages without rows are those of all batches: most tables have no rows.
 
-    Of many small captures they would take a third of the memory.
+    Of many small captures they would take a fifth of the memory.
     """
     for columns in batch["decoded"].values():
         if not len(columns["exchange"]):

@@ -594,7 +594,7 @@ def test_an_import_of_numpy_that_is_interrupted_is_an_exception_without_a_panic(
 
 @pytest.mark.parametrize("counting", [None, COUNTING])
 def test_columns_without_rows_are_those_of_all_captures(counting: Counting | None) -> None:
-    """Of many small captures they would take a third of the memory."""
+    """Of many small captures they would take a fifth of the memory."""
     captures = []
     for number in range(1, 9):
         s = Scenario()
