@@ -18,7 +18,6 @@ from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
     SECONDARY,
-    Batch,
     Counting,
     FileReader,
     Local,
@@ -302,17 +301,16 @@ def merge(reading: VantageBatches) -> Decoded:
     """The batches of all vantages as one set of columns."""
     parts, firsts = ColumnPieces(), list[tuple[int, int]]()
     vantages = in_order(reading)
-    for vantage, batches in vantages:
+    for vantage in vantages:
         firsts.append((parts.exchanges, parts.flows))
-        for batch in batches:
+        for batch in vantage.batches:
             latencies = batch["latencies"]
             latencies["vantage"] = np.full(len(latencies["latency"]), len(firsts) - 1, dtype=np.uint16)
-        parts.add(batches, vantage.files, reading.kinds)
+        parts.add(vantage.batches, vantage.files, reading.kinds)
         vantage.batches.clear()
-        batches.clear()
     captures, left = parts.columns("captures"), nothing_left()
     order = np.argsort(captures["capture"])
-    files = [vantage.files for vantage, _ in vantages]
+    files = [vantage.files for vantage in vantages]
     return Decoded(
         sources=reading.files,
         damages=dict(reading.damages),
@@ -359,21 +357,20 @@ def as_captured(exchanges: Columns, vantages: Sequence[Sequence[int]]) -> Column
     return exchanges
 
 
-def in_order(reading: VantageBatches) -> list[tuple[Vantage, list[Batch]]]:
-    """The vantages with their batches, in an order that does not depend on the order of files in the call.
+def in_order(reading: VantageBatches) -> list[Vantage]:
+    """The vantages in an order that does not depend on the order of files in the call.
 
     The first one counts where several show the same: that which shows the most conversations, then the most frames.
     """
-    closed = [(vantage, vantage.close()) for vantage in reading.vantages]
 
-    def key(of: tuple[Vantage, list[Batch]]) -> tuple[int, int, str]:
-        vantage, batches = of
-        flows = [batch["flows"] for batch in batches]
+    def key(vantage: Vantage) -> tuple[int, int, str]:
+        flows = [batch["flows"] for batch in vantage.batches]
         pairs = np.concatenate([flow["client"].astype(np.int64) << 32 | flow["server"] for flow in flows])
-        frames = sum(int(batch["captures"]["frames"].sum()) for batch in batches)
+        frames = sum(int(batch["captures"]["frames"].sum()) for batch in vantage.batches)
         return -len(np.unique(pairs)), -frames, str(reading.files[vantage.files[0]])
 
-    return sorted(closed, key=key) if len(closed) > 1 else closed
+    vantages = reading.vantages
+    return sorted(vantages, key=key) if len(vantages) > 1 else vantages
 
 
 class ColumnPieces:
@@ -404,6 +401,8 @@ class ColumnPieces:
                 for name, values in batch.get(table, {}).items():
                     pieces.setdefault(name, []).append(renumbered(name, values, maps, files))
             for table, columns in batch["decoded"].items():
+                if not len(columns["exchange"]) and table in self._messages:
+                    continue
                 found = self._messages.setdefault(table, {})
                 for name, column in columns.items():
                     kind = "string" if kinds[table].get(name) == "bytes" else NUMBERS.get(name)

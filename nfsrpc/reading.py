@@ -71,7 +71,7 @@ WRITES = (
 LOOKUPS = (((Prog.NFS, 3, Nfs3Proc.LOOKUP), 0), ((Prog.NFS, 2, Nfs2Proc.LOOKUP), 32))
 
 BAD_ENDINGS = {"empty": "is empty", "cut-header": "is cut within its header"}
-NOTHING: dict[Any, Any] = {}  # columns of messages without rows, by their types
+NOTHING: dict[Any, Any] = {}  # tables of messages without rows, by their names and the types of their columns
 
 
 class Counting(NamedTuple):
@@ -212,6 +212,7 @@ def vantages_of(
             return vantages(files, RING_OVERLAP)
         for vantage in found:
             vantage.alone_until = END_OF_TIME if alone and len(found) == 1 else NO_TIME
+            vantage.close()
         return found
 
     place = {number: place for place, (_, _, number) in enumerate(in_order)}
@@ -316,13 +317,15 @@ def drained(decoder: Decoder) -> Batch:
 
 
 def compacted(batch: Batch) -> Batch:
-    """The batch, whose columns of messages without rows are those of all batches: most tables have no rows.
+    """The batch, whose tables of messages without rows are those of all batches: most tables have no rows.
 
-    Of many small captures they would take a fifth of the memory.
+    Of many small captures they would take half of the memory.
     """
-    for columns in batch["decoded"].values():
+    tables = batch["decoded"]
+    for table, columns in tables.items():
         if not len(columns["exchange"]):
-            columns.update({name: NOTHING.setdefault(type_of(column), column) for name, column in columns.items()})
+            kinds = tuple((name, type_of(column)) for name, column in columns.items())
+            tables[table] = NOTHING.setdefault((table, kinds), columns)
     return batch
 
 
@@ -345,8 +348,9 @@ def gathered(batches: list[Batch], batch: Batch) -> list[Batch]:
     first = batches[0] if batches else batch | {"exchanges": {}, "decoded": {}}
     first["exchanges"] = table(first["exchanges"], batch["exchanges"])
     for name, more in batch["decoded"].items():
-        if len(more["exchange"]) or not batches:  # most tables have no rows
-            first["decoded"][name] = table(first["decoded"].get(name, {}), more)
+        known = first["decoded"].setdefault(name, more)  # most tables have no rows
+        if len(more["exchange"]):
+            first["decoded"][name] = table(known if known is not more and len(known["exchange"]) else {}, more)
     if not batches:
         return [first]
     nothing = {name: values[:0].copy() for name, values in batch["exchanges"].items()}
@@ -465,19 +469,20 @@ class Vantage:
         self.last = max(self.last, int(batch["captures"]["last"][-1]))
         self.batches = [*self.batches, batch] if self.counting else gathered(self.batches, batch)
 
-    def close(self) -> list[Batch]:
-        """All batches, the last with what only the end of the capture decides."""
+    def close(self) -> None:
+        """After the last file: what only the end of the capture decides is the last of its batches."""
         last = compacted(self.decoder.close())
         del self.decoder  # which takes some MB
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         last |= {"captures": nothing, "capture_formats": [], "interfaces": []}
-        batches = [*self.batches, last] if self.counting else gathered(self.batches, last)
-        self.batches, last = [], {}
         if not self.counting:
-            return batches
-        in_reach = {name: values[:0] for name, values in batches[-1]["exchanges"].items()}
-        batches = self.counting.thinned(batches, in_reach, self.alone_until, self.kinds)
-        return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
+            self.batches = gathered(self.batches, last)
+            return
+        batches, self.batches = [*self.batches, last], []
+        in_reach = {name: values[:0] for name, values in last["exchanges"].items()}
+        del last
+        for batch in self.counting.thinned(batches, in_reach, self.alone_until, self.kinds):
+            self.batches.append({name: of for name, of in batch.items() if name != "address_numbers"})
 
     def _thin(self, counting: Counting) -> None:
         """Has rows thinned where they are many, right after some were taken; these may wait for earlier ones."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks import written
-from benchmarks.traffic import CAPTURES
+from benchmarks.traffic import CAPTURES, Mix, mixed
 
 # Beside what the program takes without a capture worth the name, some 45 MB: 250 MB in all are promised.
 MAX_MB = 200
@@ -61,9 +61,26 @@ def test_what_is_listed_takes_little_memory(table: str, limit: int, pairs: list[
     assert (large - small) * KB_PER_MB**2 / exchanges < limit
 
 
-def peak(capture: Path) -> float:
-    """The most memory that an analysis had resident, in MB."""
-    return peak_of([sys.executable, "-m", "nfsrpc", "analyze", str(capture)], capture.parent)
+# Of each of several vantages: what is listed of it, as its decoder ends with its last file.
+OF_A_VANTAGE_MB = 8
+VANTAGES, LOCKS = 6, Mix((0, 0, 0, 0, 0, 1, 0, 0))
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the memory of a child is known by wait4")
+def test_a_vantage_takes_the_memory_of_its_rows(tmp_path: Path) -> None:
+    peaks = []
+    for number in range(VANTAGES):
+        mixed(LOCKS._replace(seed=number + 1), tmp_path / f"{chr(ord('a') + number)}.pcap", 100_000)
+        if number in (1, VANTAGES - 1):
+            peaks.append(peak(tmp_path))
+    assert (peaks[1] - peaks[0]) / (VANTAGES - 2) < OF_A_VANTAGE_MB
+
+
+def peak(captures: Path) -> float:
+    """The most memory that an analysis of a file, or of those of a directory, had resident, in MB."""
+    directory = captures if captures.is_dir() else captures.parent
+    return peak_of([sys.executable, "-m", "nfsrpc", "analyze", str(captures)], directory)
 
 
 def peak_of(command: list[str], directory: Path) -> float:

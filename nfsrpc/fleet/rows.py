@@ -70,7 +70,7 @@ def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
         return NodeRows(name, [], [], {}, [described(error)])
     vantages, rows, pairs, serving = [], 0, set[tuple[str, str]](), set[tuple[str, str]]()
     for vantage in reading.vantages:
-        batch = joined_batches(vantage.close())
+        batch = joined_batches(vantage.batches)
         vantage.batches.clear()
         tables, lists = to_arrow(batch)
         vantages.append(VantageRows(vantage.files, packed(tables), lists))
@@ -105,9 +105,6 @@ class StoredVantage(Vantage):
 
     def __init__(self, files: list[int], batch: Batch) -> None:
         self.files, self.batches = files, [batch]
-
-    def close(self) -> list[Batch]:
-        return list(self.batches)
 
 
 def concerning(batch: Batch, servers: Collection[str]) -> Batch:

@@ -182,7 +182,6 @@ class Once:
     def __init__(self, groups: Array, vantage: Array, time: Array, least: int, within: int) -> None:
         self.groups, self.vantage, self.time = groups, vantage, time
         self.least, self.within = least, within
-        self.starts, self.ends = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
 
     @cached_property
     def _of_vantage(self) -> dict[int, Array]:
@@ -203,12 +202,13 @@ class Once:
 
     def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
         """The times of a vantage's rows, its first known neighbour, and the times that the same groups have there."""
-        mine = self._of_vantage[vantage]
-        count = self.ends[mine] - self.starts[mine]
-        others = np.repeat(self.ends[mine] - np.cumsum(count), count) + np.arange(int(count.sum()))
-        mine = np.repeat(mine, count)
         reference = min(near for near in self.neighbours[vantage] if known[near])
-        chosen = (self.vantage[others] == reference) & (np.abs(self.time[mine] - self.time[others]) <= self.within)
+        mine, theirs = self._of_vantage[vantage], self._of_vantage[reference]
+        starts, ends = (np.searchsorted(self.groups[theirs], self.groups[mine], side) for side in ("left", "right"))
+        count = ends - starts
+        others = theirs[np.repeat(ends - np.cumsum(count), count) + np.arange(int(count.sum()))]
+        mine = np.repeat(mine, count)
+        chosen = np.abs(self.time[mine] - self.time[others]) <= self.within
         return self.time[mine[chosen]], reference, self.time[others[chosen]]
 
 

@@ -54,17 +54,19 @@ def rows(exchanges: int, sums: int, flows: int) -> Batch:
     """A batch with so many rows in these tables."""
     counts = {"exchanges": ("exchange", exchanges), "tallies": ("first", sums), "flows": ("flow", flows)}
     columns = {table: {name: np.zeros(count)} for table, (name, count) in counts.items()}
-    return columns | {"decoded": {}, "strings": []}
+    return columns | {"decoded": {}, "strings": [], "copies": {"exchange": np.zeros(0)}}
 
 
-def test_batches_are_thinned_when_they_have_40960_rows_of_which_a_flow_is_three() -> None:
-    assert fullness([rows(40_000, 959, 0)]) < 1
-    assert fullness([rows(40_000, 960, 0)]) >= 1
-    assert fullness([rows(8_192, 0, 10_922)]) < 1
-    assert fullness([rows(8_192, 0, 10_923)]) >= 1
+def test_batches_are_thinned_when_they_have_40960_rows_of_which_a_flow_is_three_and_a_batch_1024() -> None:
+    assert fullness([rows(39_000, 935, 0)]) < 1
+    assert fullness([rows(39_000, 936, 0)]) >= 1
+    assert fullness([rows(8_192, 0, 10_581)]) < 1
+    assert fullness([rows(8_192, 0, 10_582)]) >= 1
+    assert fullness([rows(0, 0, 0)] * 39) < 1
+    assert fullness([rows(0, 0, 0)] * 40) >= 1
 
 
 def test_batches_are_thinned_when_as_many_rows_came_as_had_stayed() -> None:
     stayed = rows(100_000, 0, 5_000) | {"counted_owners": {}}
-    assert fullness([stayed, rows(70_000, 29_999, 0)]) < 1
-    assert fullness([stayed, rows(70_000, 30_000, 0)]) >= 1
+    assert fullness([stayed, rows(70_000, 28_975, 0)]) < 1
+    assert fullness([stayed, rows(70_000, 28_976, 0)]) >= 1

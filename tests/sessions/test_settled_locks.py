@@ -332,7 +332,7 @@ def thinned(w: Writer, earlier: Batch) -> Batch:
         batches.extend(COUNTING.thinned([parts[0] | earlier, *parts[1:]], *beside))
         return batches
 
-    read([[w.capture()]], WANTED, counting=COUNTING._replace(thinned=thin), jobs=1).vantages[0].close()
+    read([[w.capture()]], WANTED, counting=COUNTING._replace(thinned=thin), jobs=1)
     (batch,) = batches
     return batch
 

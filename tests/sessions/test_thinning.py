@@ -44,7 +44,7 @@ def kept(pieces: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(sum(map(names, result)))
         return result
 
-    read([pieces], WANTED, counting=COUNTING._replace(thinned=thinned), jobs=1).vantages[0].close()
+    read([pieces], WANTED, counting=COUNTING._replace(thinned=thinned), jobs=1)
     return counts
 
 
