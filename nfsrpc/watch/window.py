@@ -43,6 +43,9 @@ NFS_SHARE = 2
 NFS_PROGRAMS = (Prog.NFS, Prog.NFSACL)
 # Of those, exchanges that show names of files. Of very many, the latest are enough.
 MAX_NAMES = 1 << 16
+# Of each of these there is room for half as many: a flow takes 300 bytes. Of copies the latest are enough.
+OTHERS_SHARE = 2
+OTHERS = ("flows", "tallies", "accesses")
 TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
 # Columns of latencies of which equal rows are added up; the core has no time for them.
 LATENCY_KEY = ("interval", "prog", "vers", "proc", "latency")
@@ -247,22 +250,26 @@ class Window:
         self._count_healthy(snapshot)
         self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), self.max_rows // NFS_SHARE))
         exchanges = self.rows["exchanges"]
-        if len(exchanges["exchange"]) > self.max_rows:
-            self.shortened = True
-            times = np.maximum(exchanges["time"], exchanges["reply_time"])
-            self.since = max(self.since, int(np.partition(times, -self.max_rows)[-self.max_rows]))
-        self._keep("exchanges", self._lately(exchanges) & latest(exchanges["flags"] & COUNTED != 0, MAX_NAMES))
-        self._keep("flows", self.rows["flows"]["last"] >= self.since)
+        self._make_room(np.maximum(exchanges["time"], exchanges["reply_time"]), self.max_rows)
         self.rows["tallies"] = summed(self.rows["tallies"])
-        self._keep("tallies", self.rows["tallies"]["last"] >= self.since)
         self.rows["accesses"] = writes.summed(self.rows["accesses"])
-        self._keep("accesses", self.rows["accesses"]["last"] >= self.since)
         self.rows["latencies"] = added(self.rows["latencies"], *LATENCY_KEY)
+        for table in OTHERS:
+            self._make_room(self.rows[table]["last"], self.max_rows // OTHERS_SHARE)
+        self._keep("exchanges", self._lately(exchanges) & latest(exchanges["flags"] & COUNTED != 0, MAX_NAMES))
+        for table in OTHERS:
+            self._keep(table, self.rows[table]["last"] >= self.since)
         self._keep("latencies", self.rows["latencies"]["interval"] > self.since - INTERVAL)
         self.oddities = rows_where(self.oddities, self.oddities["time"] >= self.since)
         self._let_go_of_parts(snapshot["exchanges"]["exchange"])
         while len(self._marks) > 1 and self._marks[1][0] <= self.since:
             self._marks.popleft()
+
+    def _make_room(self, times: Array, most: int) -> None:
+        """The window begins where so many of these rows are left."""
+        if len(times) > most:
+            self.shortened = True
+            self.since = max(self.since, int(np.partition(times, -most)[-most]))
 
     def _count_healthy(self, snapshot: Mapping[str, Any]) -> None:
         """Sums lock sessions that are over and healthy, and questions asked again and again, where there are many."""
@@ -291,6 +298,8 @@ class Window:
         """Drops copies and messages of exchanges that are neither in the window nor open in the core (`in_reach`)."""
         numbers = Numbers(np.union1d(self.rows["exchanges"]["exchange"], in_reach))
         self._keep("copies", numbers.of(self.rows["copies"]["exchange"])[1])
+        copies = np.ones(len(self.rows["copies"]["exchange"]), dtype=np.bool_)
+        self._keep("copies", latest(copies, self.max_rows // OTHERS_SHARE))
         self.messages = {
             table: message_rows_where(columns, numbers.of(columns["exchange"].values)[1])
             for table, columns in self.messages.items()

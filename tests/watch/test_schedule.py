@@ -206,6 +206,18 @@ def test_a_storm_shortens_the_window_and_it_is_said() -> None:
     assert said == ["script: so much is listed that rules look back on 4 s only"]
 
 
+@pytest.mark.parametrize(("clients", "said"), [(5, []), (6, ["so much is listed that rules look back on 8 s only"])])
+def test_very_many_sums_shorten_the_window(clients: int, said: list[str]) -> None:
+    """Of each client there is a sum of its GETATTRs, and room for half as many sums as for exchanges."""
+    s = Scenario()
+    server, heard = s.host("10.0.0.9"), list[str]()
+    for number in range(clients):
+        s.host(f"10.0.0.{number + 1}").getattr(server, "/srv/a")
+        s.wait(2)
+    list(Live(Script(s.capture(at=server)), Options(0.01, max_rows=10), heard.append).looks())
+    assert [line.removeprefix("script: ") for line in heard] == said
+
+
 def test_a_storm_of_nfs_leaves_what_is_about_locks() -> None:
     before, storm = Scenario(1_700_000_000.0), Scenario(1_700_000_010.0)
     for s in (before, storm):
