@@ -37,6 +37,8 @@ pub const MAX_UNANSWERED: usize = (1 << 15) / SHARDS;
 /// after its reply, and are few so that they stay in the processor's cache. What leaves is whole: these are horizons, and the
 /// room of the beginnings of replies that wait for their calls (4 MiB). Of a shard.
 pub const MAX_SETTLED: usize = 1 << 9;
+/// Bytes of replies of which rows of fields were made, of those: a list of thousands of mappings, or names, has as many rows.
+pub const MAX_SETTLED_BYTES: u64 = (8 << 20) / SHARDS as u64;
 pub const MAX_SETTLED_RESENT: usize = (1 << 16) / SHARDS;
 const SETTLED_NS: i64 = 300 * SECOND;
 /// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.
@@ -108,8 +110,22 @@ struct Queues {
     unanswered: VecDeque<ExchangeId>,
     /// How many of these wait for their reply yet.
     waiting: usize,
-    settled: VecDeque<ExchangeId>,
+    /// Each with the bytes of its reply, if rows of fields were made of it.
+    settled: VecDeque<(ExchangeId, u32)>,
+    settled_bytes: u64,
     settled_resent: VecDeque<ExchangeId>,
+}
+
+impl Queues {
+    fn settle(&mut self, at: ExchangeId, bytes: u32) {
+        self.settled.push_back((at, bytes));
+        self.settled_bytes += u64::from(bytes);
+    }
+
+    /// Whether as many have settled as stay in reach.
+    fn is_full(&self) -> bool {
+        self.settled.len() > MAX_SETTLED || self.settled_bytes > MAX_SETTLED_BYTES
+    }
 }
 
 /// What a record was.
@@ -496,7 +512,8 @@ impl Matcher {
         if known.row.rpc_status == 0 {
             self.answering.note((known.row.server, known.row.prog, known.server_port));
         }
-        self.queues.settled.push_back(at);
+        let bytes = if known.decoded { known.row.reply_bytes } else { 0 };
+        self.queues.settle(at, bytes);
         self.queues.waiting = self.queues.waiting.saturating_sub(1);
     }
 
@@ -524,7 +541,7 @@ impl Matcher {
         row.reply_bytes = record.length as u32;
         row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
         known.reply_first = Some(Box::new(record.data.get(..HEAD).unwrap_or(record.data).to_vec()));
-        self.queues.settled.push_back(at);
+        self.queues.settle(at, 0);
         at
     }
 
@@ -606,13 +623,14 @@ impl Matcher {
 
     /// Lets go of settled exchanges that are too old or too many to see further copies.
     fn let_go(&mut self) {
-        while let Some(at) = self.queues.settled.front().copied() {
+        while let Some((at, bytes)) = self.queues.settled.front().copied() {
             let known = self.pool.get(at);
-            if self.queues.settled.len() <= MAX_SETTLED && !self.is_past(known) {
+            if !self.queues.is_full() && !self.is_past(known) {
                 break;
             }
             let resent = known.is_some_and(|known| known.row.retransmits > 0);
             self.queues.settled.pop_front();
+            self.queues.settled_bytes = self.queues.settled_bytes.saturating_sub(bytes.into());
             if resent {
                 self.queues.settled_resent.push_back(at);
             } else {

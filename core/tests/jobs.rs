@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nfsrpc_core::backends::Chunk;
 use nfsrpc_core::batch::{Columns, Values};
 use nfsrpc_core::decoder::{Batch, Decoder};
-use nfsrpc_core::matcher::MAX_SETTLED;
+use nfsrpc_core::matcher::{MAX_SETTLED, MAX_SETTLED_BYTES};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::{Arguments, Fold};
 use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, Table, code};
@@ -292,6 +292,26 @@ fn no_rows_are_taken_before_decoding_stops() {
         stops.iter().map(|told| told.tables["accesses"].len()).collect()
     };
     assert_eq!([1, 3].map(accesses), [[ANSWERED as usize]; 2]);
+}
+
+/// Rows of fields are made of procedure 1, and none of procedure 3.
+#[test]
+fn of_long_replies_fewer_stay_in_reach() {
+    const LENGTH: usize = MAX_SETTLED_BYTES as usize / 32;
+    let in_reach = |proc: u32, length: usize| {
+        let (mut wire, mut decoder) = (Wire { udp_checksum: 0, ..Wire::default() }, decoder(1));
+        for xid in 1..=100 {
+            let (at, reply) = (f64::from(xid), [reply(xid, &words(&[0])), vec![0; length]].concat());
+            wire.udp(at, (CLIENT, 800), (SERVER, 2049), &call(xid, proc, &words(&[4, xid])));
+            wire.udp(at, (SERVER, 2049), (CLIENT, 800), &reply[..length.max(28)]);
+        }
+        decoder.feed(&wire.bytes).expect("a capture");
+        decoder.release();
+        decoder.drain();
+        decoder.exchanges_in_reach().count()
+    };
+    assert_eq!([in_reach(1, LENGTH), in_reach(1, LENGTH + 1)], [32, 31]);
+    assert_eq!([in_reach(1, 28), in_reach(3, LENGTH)], [100; 2]);
 }
 
 #[test]
