@@ -520,7 +520,11 @@ mod tests {
         assert_eq!([10 + (1 << 30), 11 + (1 << 30)].map(skips), [true, false]);
         assert!(!Stream::new(Some(0)).has_skipped(12), "what is missing of it is counted");
         let mut idle = Stream::new(None);
-        assert_eq!([9, 10, 11, 13].map(|to| idle.has_skipped(to)), [false, false, false, true], "a keepalive, then a FIN");
+        assert_eq!(
+            [9, 10, 11, 13].map(|to| idle.has_skipped(to)),
+            [false, false, false, true],
+            "a keepalive, then a FIN"
+        );
     }
 
     #[test]
