@@ -183,10 +183,16 @@ impl Stream {
     }
 
     /// Whether it went on, by a number of its own or an acknowledgement, before any of its bytes were seen. Those in between were
-    /// in flight when the capture began, or the capture lost them. One byte is a FIN, or what a keepalive is short of.
+    /// in flight when the capture began, or the capture lost them. One byte is a FIN, or what a keepalive is short of, and both
+    /// may come, so that the origin moves on by it.
     #[inline]
     pub fn has_skipped(&mut self, to: u32) -> bool {
-        !self.begun() && (2..=WINDOW).contains(&distance(*self.origin.get_or_insert(to), to))
+        let origin = self.origin.get_or_insert(to);
+        let beyond = distance(*origin, to);
+        if beyond == 1 {
+            *origin = to;
+        }
+        !self.begun() && (2..=WINDOW).contains(&beyond)
     }
 
     /// Whether any of its bytes were seen.
@@ -513,6 +519,12 @@ mod tests {
         assert_eq!([9, 10, 11, 12].map(skips), [false, false, false, true]);
         assert_eq!([10 + (1 << 30), 11 + (1 << 30)].map(skips), [true, false]);
         assert!(!Stream::new(Some(0)).has_skipped(12), "what is missing of it is counted");
+        let mut idle = Stream::new(None);
+        assert_eq!(
+            [9, 10, 11, 13].map(|to| idle.has_skipped(to)),
+            [false, false, false, true],
+            "a keepalive, then a FIN"
+        );
     }
 
     #[test]

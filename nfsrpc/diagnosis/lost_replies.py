@@ -19,16 +19,16 @@ from nfsrpc.findings.finding import Finding
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.exchanges import UNANSWERED_NS
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import Calls, Flows
+from nfsrpc.tables import Calls, Flows, Registrations
 
 WHY = "Nothing was captured of the client after that call which shows that no reply came: the capture may have lost it."
 
 
 @fact
-def perhaps_answered(calls: Calls, flows: Flows) -> Array:
+def perhaps_answered(calls: Calls, flows: Flows, registrations: Registrations) -> Array:
     """The calls without reply that may have had one, as keys of their captures and frames, sorted."""
     calls = calls.where(calls["state"] == "unanswered")
-    calls = calls.where(~in_sight(calls, flows))
+    calls = calls.where(~in_sight(calls, flows, registrations))
     return np.sort(key(calls["capture"], calls["call_frame"]))
 
 
@@ -49,18 +49,23 @@ def key(captures: Array, frames: Array) -> Array:
     return captures.astype(np.uint64) << np.uint64(32) | frames.astype(np.uint64)
 
 
-def in_sight(calls: Calls, flows: Flows) -> Mask:
+def in_sight(calls: Calls, flows: Flows, registrations: Registrations) -> Mask:
     """Which open calls waited in sight: they were repeated, or their connection ends or has a frame long after them."""
     at = rows_of(flows["flow"], calls["flow"])
     last = np.append(np.maximum(flows["c_last"], flows["s_last"]), 0)[at]
     closed = flows["c_fin"] + flows["s_fin"] + flows["c_rst"] + flows["s_rst"] > 0
     ended = np.append(closed | flows["superseded"], False)[at]
     mask: Mask = (calls["transport"] == "tcp") & ((last - calls["time"] >= UNANSWERED_NS) | ended)
-    return mask | (calls["retransmits"] > 0) | asked_anew(calls)
+    return mask | (calls["retransmits"] > 0) | asked_anew(calls, registrations)
 
 
-def asked_anew(calls: Calls) -> Mask:
-    """Which calls are one of several questions or notices: kernels and sm-notify repeat these as new calls."""
-    kinds, _ = group(calls["client"].codes, calls["server"].codes, calls["prog"], calls["proc"])
+def asked_anew(calls: Calls, registrations: Registrations) -> Mask:
+    """Which calls are one of several questions or notices: kernels and sm-notify repeat these as new calls.
+
+    Who asks a portmapper for one program and then for another had the first answer, as far as is known.
+    """
+    asked = registrations.where(isin(registrations["exchange"], calls["exchange"]))
+    about = np.append(asked["prog"], 0)[rows_of(asked["exchange"], calls["exchange"])]
+    kinds, _ = group(calls["client"].codes, calls["server"].codes, calls["prog"], calls["proc"], about)
     mask: Mask = isin(calls["prog"], (Prog.PORTMAP, Prog.NSM)) & (np.bincount(kinds)[kinds] > 1)
     return mask

@@ -85,11 +85,13 @@ class LockAnswers:
         held = same_range(locks, number) & (locks["state"] == "held") & ~locks.valid("unlock") & locks.valid("granted")
         held &= (locks["granted"] < first.time) & (locks["exclusive"] | locks["exclusive"][number])
         held &= locks["owner"] != locks.row(number).owner
-        holders = np.flatnonzero(held)
-        if not len(holders):
-            return None
-        behind = locks["exchange"][same_range(locks, int(holders[0]))]
-        return locks.row(int(holders[0])) if isin(rows["exchange"], behind).all() else None
+        for at in np.flatnonzero(held).tolist():
+            holder = locks.row(at)
+            # Servers release what a client held when its statd tells them that it has rebooted.
+            if not has_booted(self.boots, holder.client, holder.granted or 0, first.time):
+                behind = locks["exchange"][same_range(locks, at)]
+                return holder if isin(rows["exchange"], behind).all() else None
+        return None
 
 
 @fact

@@ -385,3 +385,19 @@ def test_a_range_that_is_free_or_another_that_waits_as_well_is_evidence_of_its_o
     verdict = waits_for_a_held_range(**other).verdict
     assert (verdict.rule, verdict.causes[0].certainty) == ("REG001", "likely")
     assert "holds the range" not in verdict.summary
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+def test_a_client_that_announced_its_reboot_holds_nothing_any_more(rebooted: bool) -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.other.lock(stage.server, "/srv/a").granted()
+    stage.later(5)
+    if rebooted:
+        stage.other.notify(stage.server, 3).reply()
+    stage.later(2)
+    stage.client.lock(stage.server, "/srv/a").unanswered(resend=[10, 20, 30])
+    stage.later(40)
+    found = {finding.rule: finding for finding in diagnosed(stage.wire()).findings}
+    assert ("holds the range" in found["LCK001"].title) != rebooted
+    assert ("REG001" in found) == rebooted
