@@ -133,7 +133,7 @@ def test_of_many_programs_the_rarest_are_not_told_apart(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("resends", "left"), [(ROOM // 2, ROOM // 2), (ROOM // 2 + 1, 8)])
 def test_of_very_many_copies_the_first_and_the_last_of_each_message_stay(resends: int, left: int) -> None:
-    """A call that is sent again and again, and whose reply is."""
+    """A call that is repeated without end, and its reply."""
     w, ends = Writer(), Ends(CLIENT, 700, SERVER, 111)
     for _ in range(1 + resends):
         w.wait(30)
