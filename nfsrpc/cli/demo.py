@@ -17,6 +17,7 @@ def demo() -> None:
     """Analyse the sample capture included in nfsrpc, in which a lock takes a minute.
 
     The capture is of a real server, whose rpc.statd does not run; its name is printed, for other commands.
+    The exit code is 0, though the report says that there is a fault.
     """
     note(f"the report of nfsrpc analyze {SAMPLE}")
     with suppress(typer.Exit):  # the fault that it is to find

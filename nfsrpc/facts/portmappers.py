@@ -45,7 +45,7 @@ class PortmapperFailure(NamedTuple):
     last: int  # when it was last tried
     until: int  # when the asker stopped waiting: with the reply, with the connection, or with the capture
     frame: tuple[int, int]  # capture and frame of the first try
-    proof: tuple[int, int] | None  # of the refusal
+    proof: tuple[int, int] | None  # of the refusal, or of a late reply
     prog: int | None  # asked for, where one question failed
 
     @property
@@ -230,7 +230,8 @@ def hanging(
     ends = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if is_closed(row)}
     for row in rows.rows():
         until = row.reply_time or ends.get(row.flow) or (span.last if span else row.time)
-        yield failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
+        failure = failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
+        yield failure._replace(proof=reply_of(row))
 
 
 def is_closed(flow: Flows.Row) -> bool:
@@ -244,8 +245,11 @@ def denials(denied: Calls) -> Iterator[PortmapperFailure]:
         head = rows.row(0)
         last = int(rows["time"].max())
         failure = failure_of(head, "denied", last, last, None)
-        proof = None if head.reply_frame is None else (head.reply_capture, head.reply_frame)
-        yield failure._replace(tries=rows.count, proof=proof)
+        yield failure._replace(tries=rows.count, proof=reply_of(head))
+
+
+def reply_of(row: Calls.Row) -> tuple[int, int] | None:
+    return None if row.reply_frame is None else (row.reply_capture, row.reply_frame)
 
 
 def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:

@@ -260,8 +260,8 @@ def _unknown(report: Report) -> Iterator[Block]:
         reasons, left = first_of(unknown.reasons, room)
         needs, _ = first_of(unknown.needs, room)
         room, more = max(room - len(reasons) - len(needs), 0), more + left
-        yield _plain(clipped(f"{', '.join(rules)}: {why}", PAGE.characters) for why, rules in reasons)
-        yield _plain(f"shown by: {need.vantage}" for need in needs)
+        shown_by = f"; shown by: {', '.join(need.vantage for need in needs)}" if needs else ""
+        yield _plain(clipped(f"{', '.join(rules)}: {why}{shown_by}", PAGE.characters) for why, rules in reasons)
     yield from _more(more, "more reason")
     yield _plain(f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken)
 

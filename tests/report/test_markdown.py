@@ -90,7 +90,7 @@ def test_healthy_and_cannot_tell() -> None:
     assert text.startswith("## Cannot tell\n")
     assert "Capture the loopback of 10.1.84.31, while a lock hangs:\n\n```sh\ntcpdump" in text
     assert text.count("tcpdump") == 1
-    assert section(text, "Unknown")[0] == "- LCK001: no lock was asked for"
+    assert section(text, "Unknown")[0] == "- LCK001: no lock was asked for; shown by: loopback of 10.1.84.31"
     assert "  - the file ends within a record: analysed up to there\n" in text
 
 

@@ -100,12 +100,16 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
         if len(owners) <= MAX_OWNERS
         else [*owners[1:MAX_OWNERS], "others, and so back to the first"]
     )
-    more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
-    end = f"The server answered {refused[0].owner} with DEADLCK." if refused else "The server did not detect it."
+    if refused:
+        wait, waits = "waited", "waited"
+        end = f"The server answered {refused[0].owner} with DEADLCK, which ended it: that request failed."
+    else:
+        wait, waits, end = "wait", "waits", "The server did not detect it."
+    more = f" In all {several(knot, 'owner')} {wait} for each other so." if knot > len(owners) else ""
     return RULE.finding(
         host=None,
-        title=f"deadlock: {named(owners)} wait for each other on {named(files)}",
-        explanation=f"{owners[0]} waits for {', which waits for '.join(ways)}. {end}{more}",
+        title=f"deadlock: {named(owners)} {wait} for each other on {named(files)}",
+        explanation=f"{owners[0]} {waits} for {f', which {waits} for '.join(ways)}. {end}{more}",
         clients=clients,
         files=files,
         count=1,

@@ -67,8 +67,14 @@ HOW = {
     "refused": "{transport} is refused",
     "unreachable": "ICMP reports {transport} as unreachable",
     "hangs": "calls are acknowledged by TCP and not answered",
+    "hung": "calls were acknowledged by TCP and answered only when they had waited for long",
     "denied": "calls are denied (MSG_DENIED)",
 }
+OUTCOME = {
+    False: "The ports of lockd, statd and mountd there cannot be looked up, and requests to them are not sent.",
+    True: "Until then the ports of lockd, statd and mountd there could not be looked up, and requests waited.",
+}
+PROOF = {"denied": "denied", "hangs": "the answer"}  # others are refused
 MAX_EVIDENCE = 3  # failures that are evidence
 # After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
 STOPPED_S, GAVE_UP_S = 5.0, 55.0
@@ -151,15 +157,15 @@ def finding(outage: Outage, alive: bool, locks: DependentLocks, is_open: bool) -
     waiting = locks.without_result(host, askers, outage.first - SECOND, outage.last)
     own = {host} if len(outage.denied) else set()
     clients = {*locks.clients(host, askers), *outage.denied["client"].present(), *(row.client for row in waiting)}
-    kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
+    kinds = sorted({HOW[how_of(failure)].format(transport=failure.transport.upper()) for failure in failures})
     return RULE.finding(
         certainty="certain" if alive else "likely",
         says_never=is_open,
         host=host,
         title=title(outage),
         explanation=(
-            f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. The "
-            "ports of lockd, statd and mountd there cannot be looked up, and requests to them are not sent."
+            f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. "
+            + OUTCOME[all(how_of(failure) == "hung" for failure in failures)]
             + (f" {several(number_of(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
             + ("" if alive else f" {host} sent nothing to {named(askers)} in this capture: it may be down.")
         ),
@@ -177,12 +183,18 @@ def finding(outage: Outage, alive: bool, locks: DependentLocks, is_open: bool) -
     )
 
 
+def how_of(failure: PortmapperFailure) -> str:
+    """How a portmapper failed; one that hung has answered since."""
+    return "hung" if failure.how == "hangs" and failure.proof else failure.how
+
+
 def title(outage: Outage) -> str:
-    kinds = {failure.how for failure in outage.failures}
+    kinds = {how_of(failure) for failure in outage.failures}
     if kinds == {"denied"}:
         return f"the portmapper of {outage.host} denies access"
-    if "hangs" in kinds:
-        return f"the portmapper of {outage.host} hangs"
+    for how in ("hangs", "hung"):
+        if how in kinds:
+            return f"the portmapper of {outage.host} {how}"
     return f"the portmapper of {outage.host} cannot be reached"
 
 
@@ -190,7 +202,7 @@ def evidence(failures: Sequence[PortmapperFailure]) -> Iterator[Evidence]:
     for failure in failures[:MAX_EVIDENCE]:
         yield Evidence(*failure.frame, f"{failure.asker} calls port 111 over {failure.transport}")
         if failure.proof:
-            yield Evidence(*failure.proof, "denied" if failure.how == "denied" else "refused")
+            yield Evidence(*failure.proof, PROOF.get(failure.how, "refused"))
 
 
 def remedy(outage: Outage) -> Iterator[Command]:

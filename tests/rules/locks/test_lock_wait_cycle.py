@@ -52,7 +52,9 @@ def test_a_deadlock_explains_what_the_server_told() -> None:
     stage = Stage()
     crossed(stage)
     stage.other.lock(stage.server, "/srv/a").denied("DEADLCK")
-    assert diagnosed(stage.wire()).verdict.rule == "LCK012"
+    verdict = diagnosed(stage.wire()).verdict
+    assert verdict.rule == "LCK012"
+    assert "waited for each other" in verdict.summary
 
 
 @pytest.mark.parametrize(("seconds", "is_found"), [(STUCK_S + 0.5, True), (STUCK_S - 0.5, False)])

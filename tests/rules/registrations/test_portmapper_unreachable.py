@@ -179,14 +179,22 @@ def hangs(stage: Stage, **options: Any) -> Exchange:
     return stage.client.call(stage.server, "portmap2", "GETPORT", **LOOK_UP | options)
 
 
-@fires("REG005", host=SERVER, certainty="certain", clients=(CLIENT,), title=f"the portmapper of {SERVER} hangs")
+@fires("REG005", host=SERVER, certainty="certain", clients=(CLIENT,), title=f"the portmapper of {SERVER} hung")
 def test_a_portmapper_that_hangs_and_answers_after_a_minute(stage: Stage) -> bytes:
     hangs(stage).reply(port=LOCKD, after=70.6, resent=AGAIN)
     stage.client.lock(stage.server).granted()
     return stage.wire()
 
 
-@fires("REG005", host=SERVER, certainty="certain", wait_s=50.0)
+def test_one_that_hung_is_told_by_its_answer() -> None:
+    stage = Stage()
+    hangs(stage).reply(port=LOCKD, after=70.6, resent=AGAIN)
+    [found] = findings(asked("REG005", stage.wire()))
+    assert "answered only when they had waited for long. Until then" in found.explanation
+    assert [proof[2] for proof in found.evidence][1:] == ["the answer"]
+
+
+@fires("REG005", host=SERVER, certainty="certain", wait_s=50.0, title=f"the portmapper of {SERVER} hangs")
 def test_a_portmapper_that_hangs_to_the_end_of_the_capture(stage: Stage) -> bytes:
     call = hangs(stage).unanswered(resend=AGAIN)
     stage.scenario.now = call.time + 50 * SECOND - TICK
