@@ -71,7 +71,6 @@ WRITES = (
 LOOKUPS = (((Prog.NFS, 3, Nfs3Proc.LOOKUP), 0), ((Prog.NFS, 2, Nfs2Proc.LOOKUP), 32))
 
 BAD_ENDINGS = {"empty": "is empty", "cut-header": "is cut within its header"}
-NOTHING: dict[Any, Any] = {}  # tables of messages without rows, by their names and the types of their columns
 
 
 class Counting(NamedTuple):
@@ -140,11 +139,12 @@ def prepared(
     layouts = Layouts(compiled, specs, () if wanted is None else SECONDARY)
     kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
+    nothing: dict[str, Any] = {}
 
     def new_vantage(number: int, backends: int) -> Vantage:
         full = (DRAIN_ROWS, ASKED_EVERY) if counting else None
         decoder = Decoder(layouts, number, counted, by_handle=WRITES, jobs=backends, stop_at=full)
-        return Vantage(decoder, kinds, counting, beside=backends > 1)
+        return Vantage(decoder, kinds, nothing, counting, beside=backends > 1)
 
     def run() -> VantageBatches:
         heads, refused = heads_of(files, alone=not errors)
@@ -313,24 +313,19 @@ def drained(decoder: Decoder) -> Batch:
     """
     import numpy  # noqa: F401
 
-    return compacted(decoder.drain())
+    return decoder.drain()
 
 
-def compacted(batch: Batch) -> Batch:
+def compacted(batch: Batch, nothing: dict[str, Any]) -> Batch:
     """The batch, whose tables of messages without rows are those of all batches: most tables have no rows.
 
-    Of many small captures they would take half of the memory.
+    Of many small captures they would take half of the memory. `nothing`: these tables, by name.
     """
     tables = batch["decoded"]
     for table, columns in tables.items():
         if not len(columns["exchange"]):
-            kinds = tuple((name, type_of(column)) for name, column in columns.items())
-            tables[table] = NOTHING.setdefault((table, kinds), columns)
+            tables[table] = nothing.setdefault(table, columns)
     return batch
-
-
-def type_of(column: Any) -> Any:
-    return tuple(part.dtype for part in column) if isinstance(column, tuple) else column.dtype
 
 
 def gathered(batches: list[Batch], batch: Batch) -> list[Batch]:
@@ -425,12 +420,17 @@ class Vantage:
         self,
         decoder: Decoder,
         kinds: Mapping[str, Mapping[str, str]],
+        nothing: dict[str, Any],
         counting: Counting | None = None,
         beside: bool = False,
     ) -> None:
-        """`kinds`: of the columns of messages; `beside`: batches are thinned in a thread while decoding goes on."""
+        """`kinds`: of the columns of messages; `nothing`: their tables without rows, which all vantages share.
+
+        `beside`: batches are thinned in a thread while decoding goes on.
+        """
         self.decoder = decoder
         self.kinds = kinds
+        self.nothing = nothing
         self.counting = counting
         self.beside = beside
         self.alone_until = NO_TIME
@@ -451,11 +451,11 @@ class Vantage:
                 with refusing(name):
                     full = self.decoder.feed(chunk)
                 while full and self.counting:
-                    self.batches.append(drained(self.decoder))
+                    self.batches.append(self._drained())
                     self._thin(self.counting)
                     full = self.decoder.go_on()
                 if not self.counting and self.decoder.undrained() >= PIECE_ROWS:
-                    self.batches = gathered(self.batches, drained(self.decoder))
+                    self.batches = gathered(self.batches, self._drained())
         except SourceError as error:
             if isinstance(error.__cause__, NotACapture):  # after which the decoder takes nothing more
                 raise
@@ -465,13 +465,13 @@ class Vantage:
             ending = self.decoder.next_capture()
         if number not in reader.damages:
             check(name, ending)
-        batch = drained(self.decoder)
+        batch = self._drained()
         self.last = max(self.last, int(batch["captures"]["last"][-1]))
         self.batches = [*self.batches, batch] if self.counting else gathered(self.batches, batch)
 
     def close(self) -> None:
         """After the last file: what only the end of the capture decides is the last of its batches."""
-        last = compacted(self.decoder.close())
+        last = compacted(self.decoder.close(), self.nothing)
         del self.decoder  # which takes some MB
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         last |= {"captures": nothing, "capture_formats": [], "interfaces": []}
@@ -483,6 +483,9 @@ class Vantage:
         del last
         for batch in self.counting.thinned(batches, in_reach, self.alone_until, self.kinds):
             self.batches.append({name: of for name, of in batch.items() if name != "address_numbers"})
+
+    def _drained(self) -> Batch:
+        return compacted(drained(self.decoder), self.nothing)
 
     def _thin(self, counting: Counting) -> None:
         """Has rows thinned where they are many, right after some were taken; these may wait for earlier ones."""

@@ -455,7 +455,7 @@ class Read(Vantage):
     """A vantage of which only the end matters."""
 
     def __init__(self, name: str, last: int) -> None:
-        super().__init__(Decoder(), {})
+        super().__init__(Decoder(), {}, {})
         self.name, self.last = name, last
 
 

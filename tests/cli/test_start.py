@@ -20,7 +20,7 @@ HELP_S = 0.2
 VERDICT_S = 0.4
 ATTEMPTS = 5  # the machine may be busy with other things
 # Of the instructions that importing numpy and typer takes; most of the rest is importing, too.
-START = 2.18
+START = 2.2
 UNUSED = {
     "altair",
     "argparse",
