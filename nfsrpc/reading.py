@@ -316,7 +316,7 @@ def drained(decoder: Decoder) -> Batch:
     return decoder.drain()
 
 
-def compacted(batch: Batch, nothing: dict[str, Any]) -> Batch:
+def sharing_empty_tables(batch: Batch, nothing: dict[str, Any]) -> Batch:
     """The batch, whose tables of messages without rows are those of all batches: most tables have no rows.
 
     Of many small captures they would take half of the memory. `nothing`: these tables, by name.
@@ -471,7 +471,7 @@ class Vantage:
 
     def close(self) -> None:
         """After the last file: what only the end of the capture decides is the last of its batches."""
-        last = compacted(self.decoder.close(), self.nothing)
+        last = sharing_empty_tables(self.decoder.close(), self.nothing)
         del self.decoder  # which takes some MB
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         last |= {"captures": nothing, "capture_formats": [], "interfaces": []}
@@ -485,7 +485,7 @@ class Vantage:
             self.batches.append({name: of for name, of in batch.items() if name != "address_numbers"})
 
     def _drained(self) -> Batch:
-        return compacted(drained(self.decoder), self.nothing)
+        return sharing_empty_tables(drained(self.decoder), self.nothing)
 
     def _thin(self, counting: Counting) -> None:
         """Has rows thinned where they are many, right after some were taken; these may wait for earlier ones."""

@@ -40,6 +40,7 @@ pub struct Births {
     exchanges: Numbered,
     flows: Numbered,
     strings: Numbered,
+    /// Where each of these strings was first seen.
     places: Vec<Place>,
     /// The final number of each string that was in use when numbers were made final.
     known: Vec<u32>,

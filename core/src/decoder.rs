@@ -201,8 +201,8 @@ impl Decoder {
             self.settle();
         }
         if self.numbered() > self.numbered_apart {
-            let orders = self.numbering.order(self.backends.at_home());
-            self.backends.each(orders, numbering::number);
+            let sequences = self.numbering.sequences(self.backends.at_home());
+            self.backends.each(sequences, numbering::number);
         }
         result
     }
@@ -238,9 +238,9 @@ impl Decoder {
             return;
         }
         let mut oddities = Vec::new();
-        let orders = numbering.order(backends.at_home());
+        let sequences = numbering.sequences(backends.at_home());
         let strings = numbering.strings(backends.at_home(), &mut index.oddities);
-        for mut rows in backends.each(orders.into_iter().zip(strings).collect(), numbering::take) {
+        for mut rows in backends.each(sequences.into_iter().zip(strings).collect(), numbering::take) {
             oddities.append(&mut rows.oddities);
             ready.append(rows);
         }

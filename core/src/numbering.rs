@@ -19,7 +19,7 @@ pub struct Numbering {
 }
 
 /// What a back end needs to make the numbers final that it gave to exchanges and flows.
-pub struct Order {
+pub struct Sequence {
     exchanges: InOrder,
     flows: InOrder,
     own: usize,
@@ -38,13 +38,13 @@ fn final_string(known: &[u32], number: u32) -> u32 {
 
 impl Numbering {
     /// The order of the exchanges and flows that back ends have numbered.
-    pub fn order(&mut self, backends: &mut [Backend]) -> Vec<Order> {
+    pub fn sequences(&mut self, backends: &mut [Backend]) -> Vec<Sequence> {
         let numbered = backends.iter_mut().filter_map(|backend| Some(backend.births.as_mut()?.take()));
         let (exchanges, flows) = numbered.unzip();
         let (exchanges, flows) = (InOrder::new(exchanges, self.exchanges), InOrder::new(flows, self.flows));
         (self.exchanges, self.flows) = (exchanges.next(), flows.next());
-        let order = |own| Order { exchanges: exchanges.clone(), flows: flows.clone(), own };
-        (0..backends.len()).map(order).collect()
+        let sequence = |own| Sequence { exchanges: exchanges.clone(), flows: flows.clone(), own };
+        (0..backends.len()).map(sequence).collect()
     }
 
     /// The final numbers of the strings of each back end.
@@ -87,15 +87,15 @@ impl Numbering {
 }
 
 /// Exchanges and flows of a back end get their final numbers.
-pub fn number(backend: &mut Backend, order: &Order) {
-    let Order { exchanges, flows, own } = order;
+pub fn number(backend: &mut Backend, sequence: &Sequence) {
+    let Sequence { exchanges, flows, own } = sequence;
     let (exchanges, flows) = (exchanges.numbers_of(*own), flows.numbers_of(*own));
     backend.renumber(|number| numbered(&exchanges, number), |number| numbered(&flows, number), PROVISIONAL);
 }
 
 /// Takes the rows of a back end, with final numbers; what is in reach gets them, too.
-pub fn take(backend: &mut Backend, (order, strings): &(Order, Vec<u32>)) -> Rows {
-    number(backend, order);
+pub fn take(backend: &mut Backend, (sequence, strings): &(Sequence, Vec<u32>)) -> Rows {
+    number(backend, sequence);
     let mut rows = backend.take();
     apply_strings(strings, &mut rows);
     let earlier = backend.renew_strings();

@@ -187,12 +187,15 @@ impl Stream {
     /// may come, so that the origin moves on by it.
     #[inline]
     pub fn has_skipped(&mut self, to: u32) -> bool {
+        if self.begun() {
+            return false;
+        }
         let origin = self.origin.get_or_insert(to);
         let beyond = distance(*origin, to);
         if beyond == 1 {
             *origin = to;
         }
-        !self.begun() && (2..=WINDOW).contains(&beyond)
+        (2..=WINDOW).contains(&beyond)
     }
 
     /// Whether any of its bytes were seen.

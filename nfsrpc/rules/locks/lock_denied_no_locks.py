@@ -27,15 +27,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Mask, isin
+from nfsrpc.columns import isin
+from nfsrpc.facts.passing import passed_soon
 from nfsrpc.findings.advice import RESTART_STATD, answers, loopback_of, registered
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, duration, named, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "LCK004",
@@ -49,9 +49,6 @@ RULE = Rule(
 )
 
 
-SOON_S = (
-    10.0  # a denial was a passing failure if the next LOCK is granted so soon after: the client's first retransmission
-)
 AT_ONCE_S = 5.0  # a LOCK that is denied later has waited for something
 
 
@@ -63,29 +60,13 @@ def check(requests: Calls, locks: Locks, loopbacks: frozenset[str]) -> Iterator[
     sessions = locks.where(isin(locks["exchange"], synchronous["exchange"]))
     servers = synchronous["server"].present() | asynchronous["server"].present()
     rows, theirs, messages = Parts(synchronous, "server"), Parts(sessions, "server"), Parts(asynchronous, "server")
-    passing = set(synchronous["exchange"][passes_soon(synchronous, requests)].tolist())
+    at_once = synchronous.where(synchronous["latency_s"] < AT_ONCE_S)
+    asked = requests.where(requests["proc"] == NlmProc.LOCK)
+    granted = asked.where(asked["status"] == Nlm4Stats.GRANTED)
+    passing = set(at_once["exchange"][passed_soon(at_once, asked, granted, ("client", "server"))].tolist())
     for server in sorted(servers):
         is_passing = not len(messages[server]) and passing.issuperset(rows[server]["exchange"].tolist())
         yield finding(server, rows[server], theirs[server], messages[server], loopbacks, is_passing)
-
-
-def passes_soon(denied: Calls, requests: Calls) -> Mask:
-    """Which denials are of one LOCK alone: it came at once, and the next LOCK of its client there was granted."""
-    mask: Mask = denied["latency_s"] < AT_ONCE_S
-    if not mask.any():
-        return mask
-    asked = requests.where(requests["proc"] == NlmProc.LOCK)
-    granted = asked.where(asked["status"] == Nlm4Stats.GRANTED)
-    next_locks, grants = (Stretches((rows["client"], rows["server"]), rows["time"]) for rows in (asked, granted))
-    for number, row in enumerate(denied.rows()):
-        replied = row.reply_time or NAT
-        then = grants.following((row.client, row.server), replied)
-        mask[number] &= (
-            then is not None
-            and then - replied <= SOON_S * SECOND
-            and then == next_locks.following((row.client, row.server), replied)
-        )
-    return mask
 
 
 def finding(

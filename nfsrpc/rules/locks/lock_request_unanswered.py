@@ -14,8 +14,9 @@ Not flagged when
     tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
     One that is never repeated had its result where the client unlocks it or goes on with other locks.
     Where captures whose clocks cannot be compared show the server with all of these clients (CAP007), it is likely.
-    So it is where another session holds the range, which is named then, and where none of the requests was
-    retransmitted and no later frame of their connections shows that the reply was not lost by the capture.
+    So it is where another session holds the range, which is named then, unless its client told the server of a reboot;
+    and where none of the requests was retransmitted and no later frame of their connections shows that the reply was
+    not lost by the capture.
 
 How to confirm
     On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.

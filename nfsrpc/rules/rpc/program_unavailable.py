@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.columns import NAT, Mask, isin
+from nfsrpc.facts.passing import passed_soon
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
@@ -61,7 +62,6 @@ ERRORS: dict[int, str] = {
 }
 # What says nothing of the program: these may be of one call alone.
 PASSING = (AcceptStat.GARBAGE_ARGS, AcceptStat.SYSTEM_ERR)
-SOON_S = 10.0  # in which the next call of that client to that procedure succeeds: a client's first retransmission
 GRAVE = (Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
 PLACE = ("server", "prog", "server_port", "transport")
 DONE = {False: "What was asked is not done.", True: "The next call of the same client to that procedure succeeded."}
@@ -106,18 +106,9 @@ def passes_soon(refused: Calls, exchanges: Calls) -> Mask:
     NFS is left out, whose calls that succeed may be counted and not listed.
     """
     mask: Mask = isin(refused["rpc_status"], PASSING) & (refused["prog"] != Prog.NFS) & refused.valid("reply_time")
-    if not mask.any():
-        return mask
-    others = exchanges.where((exchanges["state"] == "answered") & exchanges.valid("time"))
-    next_calls = Stretches([others.column(name) for name in PROCEDURE], others["time"])
-    done = others.where(others["rpc_status"] == AcceptStat.SUCCESS)
-    successes = Stretches([done.column(name) for name in PROCEDURE], done["time"])
-    keys = zip(*(refused.column(name).tolist() for name in PROCEDURE), strict=True)
-    for number, (key, replied) in enumerate(zip(keys, refused["reply_time"].tolist(), strict=True)):
-        if mask[number]:
-            then = successes.following(key, replied)
-            is_soon = then is not None and then - replied <= SOON_S * SECOND
-            mask[number] = is_soon and then == next_calls.following(key, replied)
+    answered = exchanges.where((exchanges["state"] == "answered") & exchanges.valid("time"))
+    done = answered.where(answered["rpc_status"] == AcceptStat.SUCCESS)
+    mask[mask] = passed_soon(refused.where(mask), answered, done, PROCEDURE)
     return mask
 
 
